@@ -1,0 +1,128 @@
+"""Image functions, shared by training, evaluation and serving; each works eagerly and inside `tf.data.map`.
+
+Pixels are on the scale 0 to 255 everywhere: uint8 until batched, float32 from `subtract_mean` on. Single images
+are (height, width, 3), batches (batch, height, width, 3).
+"""
+
+import tensorflow as tf
+
+VIEWS = 10
+
+
+def resize_shorter_side(image, side):
+    """Resizes one uint8 image so that its shorter side has `side` pixels; anti-aliased bilinear, uint8.
+
+    Reference: section 2 of the paper.
+    """
+    height, width = tf.unstack(tf.cast(tf.shape(image)[:2], tf.float64))
+    scale = tf.cast(side, tf.float64) / tf.minimum(height, width)
+    size = tf.cast(tf.round(tf.stack([height, width]) * scale), tf.int32)
+    # An image of the right size is left as it is, bit for bit, and costs nothing.
+    unchanged = tf.reduce_all(tf.equal(size, tf.shape(image)[:2]))
+    return tf.cond(unchanged, lambda: image, lambda: _resize(image, size))
+
+
+def _resize(image, size):
+    resized = tf.image.resize(image, size, method="bilinear", antialias=True)
+    return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+
+
+def central_crop(images, size):
+    """Cuts the central `size` by `size` pixels out of an image, a batch, or a mean image.
+
+    Where the margin is odd, the crop lies one pixel nearer to the top and to the left.
+
+    Raises:
+        ValueError: if the image is known to be smaller than the crop.
+    """
+    height, width = (images.shape[axis] or tf.shape(images)[axis] for axis in (-3, -2))
+    for side in (height, width):
+        if isinstance(side, int) and side < size:
+            raise ValueError(f"size must be at most the image's sides. Received: size={size}, image {images.shape}")
+    return crop(images, ((height - size) // 2, (width - size) // 2), size)
+
+
+def crop(images, corner, size):
+    """Cuts `size` by `size` pixels whose top left pixel is `corner` = (y, x)."""
+    y, x = corner
+    cut = images[..., y : y + size, x : x + size, :]
+    if isinstance(cut, tf.Tensor):
+        cut = tf.ensure_shape(cut, [*images.shape[:-3], size, size, images.shape[-1]])
+    return cut
+
+
+def random_crop(image, size, seed):
+    """Cuts `size` by `size` pixels at a place drawn from the int seed pair `seed`, every place equally likely.
+
+    Reference: section 4.1 of the paper.
+    """
+    room = tf.shape(image)[:2] - size + 1
+    corner = tf.cast(tf.random.stateless_uniform([2], seed) * tf.cast(room, tf.float32), tf.int32)
+    # Rounding in float32 can reach the upper end, which is excluded.
+    y, x = tf.unstack(tf.minimum(corner, room - 1))
+    return crop(image, (y, x), size)
+
+
+def random_flip(seed):
+    """Draws, from the int seed pair `seed`, whether an image is to be mirrored: a scalar bool, true half the time."""
+    return tf.random.stateless_uniform([], seed) < 0.5
+
+
+def flip(images, flags):
+    """Mirrors left and right those images of a batch whose flag, bool (batch,), is set."""
+    return tf.where(flags[:, None, None, None], images[:, :, ::-1], images)
+
+
+def random_colour(seed):
+    """Draws one image's three strengths along the colour axes from N(0, 0.1²): float32 (3,). Section 4.1."""
+    return tf.random.stateless_normal([3], seed, stddev=0.1)
+
+
+def add_colour_noise(images, strengths, eigenvalues, eigenvectors):
+    """Shifts each image's colour along the principal axes of the training set's colours.
+
+    The paper prints eigenvalues (section 4.1); what ran, and what is done here, uses their square roots, the
+    standard deviations in grey levels (`convdata_jpeg.py` of the 2012 code).
+
+    Args:
+        images: float32 (batch, height, width, 3), 0 to 255 with or without the mean.
+        strengths: float32 (batch, 3), one draw an image (`random_colour`).
+        eigenvalues: float32 (3,), of the RGB covariance in squared grey levels.
+        eigenvectors: float32 (3, 3), one a column, in the same order.
+
+    Returns:
+        float32, the shape of `images`, not clipped.
+    """
+    shift = tf.linalg.matvec(eigenvectors, strengths * tf.sqrt(eigenvalues))
+    return images + shift[:, None, None, :]
+
+
+def subtract_mean(images, mean):
+    """Turns pixels into the network's float32 input; `mean` is (3,), or (height, width, 3) as `images`."""
+    return tf.cast(images, tf.float32) - mean
+
+
+def ten_views(images, size):
+    """Cuts the ten test views of section 4.1: four corners, the centre, and these five mirrored.
+
+    Args:
+        images: (batch, height, width, 3), any dtype.
+        size: side of a view in pixels.
+
+    Returns:
+        (batch, 10, size, size, 3): top left, top right, bottom left, bottom right, centre, then mirrored.
+    """
+    bottom, right = images.shape[1] - size, images.shape[2] - size
+    corners = [crop(images, corner, size) for corner in ((0, 0), (0, right), (bottom, 0), (bottom, right))]
+    views = tf.stack([*corners, central_crop(images, size)], axis=1)
+    return tf.concat([views, views[:, :, :, ::-1]], axis=1)
+
+
+def decode(encoded):
+    """Decodes a JPEG, PNG, GIF (first frame) or BMP file's bytes into uint8 (height, width, 3).
+
+    Raises:
+        tf.errors.InvalidArgumentError: if the bytes are not such an image.
+    """
+    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    return tf.ensure_shape(image, [None, None, 3])

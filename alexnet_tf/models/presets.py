@@ -1,0 +1,154 @@
+"""Every AlexNet as data: a preset is a sequence of layer specifications that the builder only reads.
+
+Adding a variant means adding a `Preset`, never a branch in the builder. Facts marked "code" come from the
+2012 source published by the Computer History Museum (`layers/layers-145.cfg`, `layers/layer-params-145.cfg`,
+`layer.py`, `layer.cu`), the others from the section given of Krizhevsky, Sutskever and Hinton, "ImageNet
+Classification with Deep Convolutional Neural Networks" (NIPS 2012).
+"""
+
+import dataclasses
+
+from alexnet_tf.models import specs
+from alexnet_tf.models.specs import (
+    LRN,
+    Activation,
+    AveragePool,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPool,
+    SpatialNorm,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """How a photograph becomes an input: the shorter side to `resize`, a crop of the input size, minus the mean.
+
+    Attributes:
+        resize: pixels of the shorter side before cropping, for the preset's own input size.
+        mean: `"image"` (the per-pixel mean image of the training set, of which the central crop is
+            subtracted) or `"pixel"` (its mean colour). Pixels stay on the scale 0 to 255.
+    """
+
+    resize: int = 256
+    mean: str = "image"
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """One network, completely: layers with their constants and initialisation, input and preprocessing.
+
+    Attributes:
+        name: what `AlexNet(preset=...)` takes.
+        summary: one line for the table of presets.
+        input_size: height and width of the input in pixels.
+        layers: layer specifications (`alexnet_tf.models.specs`) from the image to the logits. The last one is
+            the classifier; its number of units is replaced by the number of classes.
+        channels: colour channels of the input.
+        preprocessing: from a photograph to an input.
+    """
+
+    name: str
+    summary: str
+    input_size: int
+    layers: tuple
+    channels: int = 3
+    preprocessing: Preprocessing = Preprocessing()
+
+    def widened(self, factor):
+        """The same network with every hidden width multiplied by `factor`; `classes` stay.
+
+        Raises:
+            ValueError: if a width is not a whole number, or not a multiple of its layer's groups.
+        """
+        if factor == 1:
+            return self
+        *hidden, classifier = self.layers
+        layers = tuple(specs.widened(layer, factor) for layer in hidden)
+        return dataclasses.replace(self, layers=(*layers, classifier))
+
+    def changed(self, **by_type):
+        """A copy in which fields of all layers of a type are replaced, e.g. `changed(Dropout=dict(rate=0.0))`."""
+        layers = tuple(dataclasses.replace(layer, **by_type.get(type(layer).__name__, {})) for layer in self.layers)
+        return dataclasses.replace(self, layers=layers)
+
+
+RELU = Activation("relu")
+
+# Section 3.3. The paper does not divide alpha by n, and neither does TensorFlow's op.
+PAPER_LRN = LRN(depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75)
+# The code divides alpha by n = 5 and keeps each tower's normalisation to itself (48, then 128 channels).
+CODE_LRN = LRN(depth_radius=2, bias=2.0, alpha=1e-4 / 5, beta=0.75, groups=2)
+
+# Section 4.2: the paper (and its code) multiply by one half at test time and leave training unscaled. With this
+# initialisation the difference to Keras' scaling decides whether the network trains.
+PAPER_DROPOUT = Dropout(rate=0.5, factor=0.5)
+
+
+def _paper_layers(groups):
+    """Section 3.5 and Figure 2; initialisation of section 5. `groups` is the number of towers."""
+    return (
+        Conv("conv1", 96, 11, stride=4, padding="valid"), RELU, PAPER_LRN, MaxPool(),
+        Conv("conv2", 256, 5, groups=groups, bias=1.0), RELU, PAPER_LRN, MaxPool(),
+        Conv("conv3", 384, 3), RELU,
+        Conv("conv4", 384, 3, groups=groups, bias=1.0), RELU,
+        Conv("conv5", 256, 3, groups=groups, bias=1.0), RELU, MaxPool(),
+        Flatten(),
+        Dense("fc6", 4096, bias=1.0), RELU, PAPER_DROPOUT,
+        Dense("fc7", 4096, bias=1.0), RELU, PAPER_DROPOUT,
+        Dense("fc8", 1000),
+    )  # fmt: skip
+
+
+PAPER = Preset("paper", "the paper as printed: two towers, 227 pixels", 227, _paper_layers(groups=2))
+
+ONE_TOWER = Preset("one_tower", "the paper's widths without the split", 227, _paper_layers(groups=1))
+
+# Net 145. Output sides round up (layer.py), conv1's ReLU comes after pooling, a spatial normalisation that the
+# paper omits follows LRN 2, and conv3 to conv5 start three times wider.
+ORIGINAL = Preset(
+    "original", "the code that ran in 2012 (net 145): 224 pixels", 224,
+    (
+        Conv("conv1", 96, 11, stride=4, padding="ceil"), CODE_LRN, MaxPool(padding="ceil"), RELU,
+        Conv("conv2", 256, 5, groups=2, bias=1.0), RELU, CODE_LRN, SpatialNorm(), MaxPool(padding="ceil"),
+        Conv("conv3", 384, 3, stddev=0.03), RELU,
+        Conv("conv4", 384, 3, groups=2, stddev=0.03, bias=1.0), RELU,
+        Conv("conv5", 256, 3, groups=2, stddev=0.03, bias=1.0), MaxPool(padding="ceil"), RELU,
+        Flatten(),
+        Dense("fc6", 4096, bias=1.0), RELU, PAPER_DROPOUT,
+        Dense("fc7", 4096, bias=1.0), RELU, PAPER_DROPOUT,
+        Dense("fc8", 1000),
+    ),
+)  # fmt: skip
+
+PRESETS = {preset.name: preset for preset in (PAPER, ORIGINAL, ONE_TOWER)}
+
+# For comparison in tables only. LeCun, Bottou, Bengio and Haffner (1998) in the form that is usual today: all of
+# conv2's maps connected, plain average pooling, a dense classifier.
+LENET5 = Preset(
+    "lenet5", "LeNet-5 (1998), for comparison", 32,
+    (
+        Conv("conv1", 6, 5, padding="valid"), Activation("tanh"), AveragePool(),
+        Conv("conv2", 16, 5, padding="valid"), Activation("tanh"), AveragePool(),
+        Conv("conv3", 120, 5, padding="valid"), Activation("tanh"),
+        Flatten(),
+        Dense("fc4", 84), Activation("tanh"),
+        Dense("fc5", 10),
+    ),
+    channels=1,
+)  # fmt: skip
+
+
+def get_preset(preset):
+    """Returns the `Preset` of that name; a `Preset` is returned as it is.
+
+    Raises:
+        ValueError: if there is no preset of that name.
+    """
+    if isinstance(preset, Preset):
+        return preset
+    if preset not in PRESETS:
+        raise ValueError(f"Unknown preset. Allowed: {', '.join(sorted(PRESETS))}. Received: preset={preset!r}")
+    return PRESETS[preset]
