@@ -1,0 +1,27 @@
+"""AlexNet (Krizhevsky, Sutskever and Hinton, 2012) on TensorFlow and Keras 3."""
+
+import importlib
+
+__version__ = "0.1.0"
+
+# Loaded on first use: importing TensorFlow takes seconds that `alexnet-tf --help` does not need.
+_EXPORTS = {
+    "AlexNet": "alexnet_tf.models.builder",
+    "PRESETS": "alexnet_tf.models.presets",
+    "Preset": "alexnet_tf.models.presets",
+    "get_preset": "alexnet_tf.models.presets",
+    "GroupedConv2D": "alexnet_tf.models.layers",
+    "LocalResponseNormalization": "alexnet_tf.models.layers",
+    "SpatialNormalization": "alexnet_tf.models.layers",
+    "RECIPES": "alexnet_tf.training.recipes",
+    "Recipe": "alexnet_tf.training.recipes",
+    "train_and_evaluate": "alexnet_tf.training.loop",
+}
+
+__all__ = ["__version__", *_EXPORTS]
+
+
+def __getattr__(name):
+    if name not in _EXPORTS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_EXPORTS[name]), name)

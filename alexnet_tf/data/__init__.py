@@ -1,0 +1,1 @@
+"""From files to batches: sources, image functions, statistics and the pipeline."""

@@ -1,0 +1,1 @@
+"""One module a command: absl flags to one library call."""

@@ -1,0 +1,40 @@
+"""What every command does: run, and turn a user's mistake into one line."""
+
+import sys
+
+import tensorflow as tf
+from absl import app, flags
+
+USER_ERRORS = (ValueError, FloatingPointError, OSError, tf.errors.InvalidArgumentError)
+
+
+def run(main):
+    """Runs a command's `main(argv)` under absl; exits with 1 and one line on stderr for a mistake of the user's."""
+
+    def guarded(argv):
+        try:
+            return main(argv)
+        except USER_ERRORS as error:
+            print(f"error: {_one_line(error)}", file=sys.stderr)
+            return 1
+
+    app.run(guarded, flags_parser=_parse)
+
+
+def _parse(argv):
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        print(f"error: {_one_line(error)}; see {argv[0]} --help", file=sys.stderr)
+        sys.exit(2)
+
+
+def no_arguments(argv):
+    """Raises ValueError if a command that takes flags only was given anything else."""
+    if len(argv) > 1:
+        raise ValueError(f"arguments must be flags (--name=value). Received: {' '.join(argv[1:])}")
+
+
+def _one_line(error):
+    text = getattr(error, "message", None) or str(error)
+    return " ".join(text.split())

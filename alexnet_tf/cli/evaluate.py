@@ -1,0 +1,52 @@
+"""Measures a run's top-1 and top-5 error.
+
+  alexnet-tf evaluate --workdir=DIR --views=10
+"""
+
+import dataclasses
+import json
+
+from absl import flags
+
+from alexnet_tf.cli import common
+from alexnet_tf.data.sources import open_dataset
+from alexnet_tf.evaluation.evaluate import evaluate
+from alexnet_tf.training.progress import Progress
+from alexnet_tf.training.runs import load_run
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("workdir", None, "directory of the run", required=True)
+flags.DEFINE_string("dataset", None, "another dataset of the same classes; its validation part is used")
+flags.DEFINE_integer("views", 1, "1: the centre; 10: corners, centre and their mirror images")
+flags.DEFINE_integer("batch_size", 64, "images at a time")
+flags.DEFINE_bool("json", False, "print JSON")
+
+
+def main(argv):
+    """Evaluates and prints the result."""
+    common.no_arguments(argv)
+    if FLAGS.views not in (1, 10):
+        raise ValueError(f"views must be 1 or 10. Received: views={FLAGS.views}")
+    run = load_run(FLAGS.workdir)
+    dataset = open_dataset(FLAGS.dataset, run.recipe.seed) if FLAGS.dataset else run.dataset
+    if dataset.class_names != run.class_names:
+        raise ValueError(
+            f"dataset must have the {len(run.class_names)} classes of the run. Received: {dataset.name!r} with "
+            f"{len(dataset.class_names)} classes, {', '.join(dataset.class_names[:5])} …"
+        )
+    progress = Progress("evaluating", dataset.validation.count)
+    result = evaluate(
+        run.model, dataset.validation, len(run.class_names), run.geometry, run.mean, FLAGS.batch_size, FLAGS.views,
+        progress.update,
+    )  # fmt: skip
+    if FLAGS.json:
+        print(json.dumps(dataclasses.asdict(result)))
+    else:
+        print(
+            f"top-1 error {result.top1_error:.2%}, top-5 error {result.top5_error:.2%}, loss {result.loss:.4f}, "
+            f"{result.examples} images, {result.views} view(s)"
+        )
+
+
+if __name__ == "__main__":
+    common.run(main)

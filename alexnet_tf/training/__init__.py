@@ -1,0 +1,1 @@
+"""From batches to weights: recipes, optimizers, schedules, and the loop."""

@@ -1,0 +1,133 @@
+"""A run's directory: what is kept in it, how it is opened again, and how another run's is refused."""
+
+import dataclasses
+import functools
+import json
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from alexnet_tf.data import pipeline, sources
+from alexnet_tf.data.statistics import Statistics
+from alexnet_tf.models.builder import AlexNet
+from alexnet_tf.models.presets import get_preset
+from alexnet_tf.training.recipes import Recipe
+
+RECIPE, CLASSES, STATISTICS, CHECKPOINTS = "recipe.json", "classes.json", "statistics.npz", "checkpoints"
+# A run may be made longer; everything else would make it a different run.
+_MAY_CHANGE = ("epochs", "steps", "evaluate_every")
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A trained network with all that is needed to use it.
+
+    Attributes:
+        recipe: the resolved `Recipe`.
+        class_names: tuple of str.
+        statistics: `Statistics` of the training set.
+        model: `keras.Model` with probabilities as output.
+    """
+
+    recipe: Recipe
+    class_names: tuple
+    statistics: Statistics
+    model: keras.Model
+
+    @property
+    def geometry(self):
+        """`Geometry` of images."""
+        return self.recipe.geometry
+
+    @property
+    def mean(self):
+        """What is subtracted from a crop: float32 (crop, crop, 3) or (3,)."""
+        return input_mean(self.recipe, self.statistics)
+
+    @functools.cached_property
+    def dataset(self):
+        """The run's own `Dataset`."""
+        return sources.open_dataset(self.recipe.dataset, self.recipe.seed)
+
+    def validation_images(self, count):
+        """The first `count` central crops of the run's validation split: uint8 (count, crop, crop, 3)."""
+        split = self.dataset.validation
+        count = min(count, split.count)
+        batches = pipeline.evaluation_batches(split, len(self.class_names), count, self.geometry)
+        batch = next(iter(batches))
+        return batch["image"].numpy()[batch["weight"].numpy() > 0]
+
+
+def input_mean(recipe, statistics):
+    """The mean that a recipe's network wants subtracted."""
+    return np.asarray(statistics.mean(get_preset(recipe.preset).preprocessing.mean, recipe.geometry.crop), np.float32)
+
+
+def is_run(path):
+    """Whether a directory holds a run."""
+    return (pathlib.Path(path) / RECIPE).is_file()
+
+
+def build_model(recipe, classes):
+    """The network of a recipe, with fresh weights and probabilities as output."""
+    crop = recipe.geometry.crop
+    return AlexNet(recipe.network(), input_shape=(crop, crop, 3), classes=classes)
+
+
+def load_run(workdir):
+    """Opens a run at its newest checkpoint.
+
+    Raises:
+        ValueError: if there is no run, or it has no checkpoint yet.
+    """
+    workdir = pathlib.Path(workdir)
+    if not is_run(workdir):
+        raise ValueError(f"workdir must hold a run of alexnet-tf train. Received: workdir={str(workdir)!r}")
+    recipe = read_recipe(workdir)
+    class_names = tuple(json.loads((workdir / CLASSES).read_text()))
+    checkpoint = tf.train.latest_checkpoint(workdir / CHECKPOINTS)
+    if checkpoint is None:
+        raise ValueError(f"workdir has no checkpoint yet. Received: workdir={str(workdir)!r}")
+    model = build_model(recipe, len(class_names))
+    tf.train.Checkpoint(model=model).restore(checkpoint).expect_partial().assert_existing_objects_matched()
+    return Run(recipe, class_names, Statistics.load(workdir / STATISTICS), model)
+
+
+def read_recipe(workdir):
+    """The resolved recipe of a run."""
+    try:
+        return Recipe.from_json((pathlib.Path(workdir) / RECIPE).read_text())
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"workdir {str(workdir)!r} has a recipe.json that cannot be read: {error}") from error
+
+
+def claim(workdir, recipe, class_names):
+    """Makes a workdir this run's, or checks that it is.
+
+    Raises:
+        ValueError: if it cannot be written to, or belongs to a run with another recipe or other classes.
+    """
+    workdir = pathlib.Path(workdir)
+    try:
+        (workdir / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+        probe = workdir / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(f"workdir cannot be written to: {error}. Received: workdir={str(workdir)!r}") from error
+    if is_run(workdir):
+        _refuse_another(workdir, recipe, class_names)
+    (workdir / CLASSES).write_text(json.dumps(class_names) + "\n")
+    (workdir / RECIPE).write_text(recipe.to_json())
+
+
+def _refuse_another(workdir, recipe, class_names):
+    before = dataclasses.asdict(read_recipe(workdir))
+    now = dataclasses.asdict(recipe)
+    changed = [f"{k}: {before[k]!r} there, {now[k]!r} now" for k in now if k not in _MAY_CHANGE and before[k] != now[k]]
+    if tuple(json.loads((workdir / CLASSES).read_text())) != tuple(class_names):
+        changed.append("the class names")
+    if changed:
+        raise ValueError(f"workdir {str(workdir)!r} belongs to another run; it differs in {'; '.join(changed)}")

@@ -1,0 +1,75 @@
+"""Learning rates as functions of the step; the only state is the plateau's."""
+
+import dataclasses
+
+
+@dataclasses.dataclass
+class Plateau:
+    """Counts how often validation error has stopped improving (section 5).
+
+    Attributes:
+        best: the lowest top-1 error so far.
+        waited: evaluations since then.
+        drops: plateaus so far; each divides the rate by ten.
+    """
+
+    best: float = float("inf")
+    waited: int = 0
+    drops: int = 0
+
+    def update(self, error, patience, most):
+        """Takes one validation's top-1 error; after `patience` without a better one, counts a drop, up to `most`."""
+        if error < self.best:
+            self.best, self.waited = error, 0
+            return
+        self.waited += 1
+        if self.waited >= patience and self.drops < most:
+            self.drops, self.waited = self.drops + 1, 0
+
+
+def schedule_factor(recipe, step, steps_per_epoch, total_steps, drops):
+    """The factor on the recipe's learning rate at a step, counted from 0.
+
+    Args:
+        recipe: a `Recipe`.
+        step: int, counted from 0.
+        steps_per_epoch, total_steps: ints.
+        drops: of the `Plateau`.
+
+    Returns:
+        A float in [0, 1].
+    """
+    warmup = min(1.0, (step + 1) / recipe.warmup_steps) if recipe.warmup_steps else 1.0
+    if recipe.schedule == "plateau":
+        factor = 0.1**drops
+    elif recipe.schedule == "milestones":
+        factor = 0.1 ** sum(step // steps_per_epoch >= epoch for epoch in recipe.milestones)
+    elif recipe.schedule == "linear":
+        factor = min(1.0, (1 - step / total_steps) / recipe.decay_share)
+    else:
+        factor = 1.0
+    return warmup * factor
+
+
+def variable_rates(recipe, paths, factor, epoch):
+    """The rate of each variable.
+
+    Args:
+        recipe: a `Recipe`.
+        paths: variables' paths, as `conv1/kernel`.
+        factor: of `schedule_factor`.
+        epoch: int, counted from 0.
+
+    Returns:
+        A list of floats, one a path.
+    """
+    rates = []
+    for path in paths:
+        rate = recipe.learning_rate * factor
+        if path.endswith("bias"):
+            rate = recipe.learning_rate * recipe.bias_rate * (factor if recipe.scheduled_biases else 1.0)
+        for layer in recipe.layer_rates:
+            if path.startswith(layer.prefix) and epoch >= layer.epoch:
+                rate = layer.rate
+        rates.append(rate)
+    return rates
