@@ -3,7 +3,7 @@
 import sys
 
 import tensorflow as tf
-from absl import app, flags
+from absl import app, flags, logging
 
 USER_ERRORS = (ValueError, FloatingPointError, OSError, tf.errors.InvalidArgumentError)
 
@@ -12,6 +12,7 @@ def run(main):
     """Runs a command's `main(argv)` under absl; exits with 1 and one line on stderr for a mistake of the user's."""
 
     def guarded(argv):
+        logging.set_verbosity(logging.WARNING)
         try:
             return main(argv)
         except USER_ERRORS as error:

@@ -1,6 +1,6 @@
 """Measures a run's top-1 and top-5 error.
 
-  alexnet-tf evaluate --workdir=DIR --views=10
+alexnet-tf evaluate --workdir=DIR --views=10
 """
 
 import dataclasses

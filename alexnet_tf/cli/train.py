@@ -1,6 +1,6 @@
 """Trains a network, or continues a run.
 
-  alexnet-tf train --recipe=demo --workdir=DIR
+alexnet-tf train --recipe=demo --workdir=DIR
 """
 
 import sys

@@ -64,9 +64,7 @@ def _step(model, classes, geometry, mean, views):
     def step(batch):
         images = batch["image"]
         if views > 1:
-            images = tf.reshape(
-                image_functions.ten_views(images, geometry.crop), [-1, geometry.crop, geometry.crop, 3]
-            )
+            images = tf.reshape(image_functions.ten_views(images, geometry.crop), [-1, geometry.crop, geometry.crop, 3])
         probabilities = model(image_functions.subtract_mean(images, mean), training=False)
         probabilities = tf.reduce_mean(tf.reshape(probabilities, [-1, views, classes]), axis=1)
         return sums(probabilities, batch["label"], batch["weight"])

@@ -77,7 +77,9 @@ def _apply(specs, outputs, preset_name):
             try:
                 outputs = layer(outputs)
             except ValueError as error:
-                raise ValueError(f"input_shape does not fit preset {preset_name!r} at layer {layer.name}: {error}") from error
+                raise ValueError(
+                    f"input_shape does not fit preset {preset_name!r} at layer {layer.name}: {error}"
+                ) from error
             if 0 in outputs.shape[1:]:
                 raise ValueError(
                     f"input_shape is too small for preset {preset_name!r}: nothing is left after {layer.name}. "

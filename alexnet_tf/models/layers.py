@@ -110,7 +110,9 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     def build(self, input_shape):
         if input_shape[-1] % self.groups:
-            raise ValueError(f"channels must be divisible by groups={self.groups}. Received: channels={input_shape[-1]}")
+            raise ValueError(
+                f"channels must be divisible by groups={self.groups}. Received: channels={input_shape[-1]}"
+            )
         self.built = True
 
     def call(self, inputs):

@@ -172,4 +172,6 @@ def _ceil_padding(padding, shape, window, stride, name, fill):
     if padding != "ceil":
         return padding, []
     extra = [-(side - window) % stride for side in shape[:2]]
-    return "valid", [CeilPadding2D(extra, fill, name=name("pad" if fill == "zero" else "poolpad"))] if any(extra) else []
+    return "valid", [CeilPadding2D(extra, fill, name=name("pad" if fill == "zero" else "poolpad"))] if any(
+        extra
+    ) else []

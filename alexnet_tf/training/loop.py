@@ -72,8 +72,9 @@ class _Trainer:
         self.step = tf.Variable(0, dtype=tf.int64)
         self.plateau_state = tf.Variable(dataclasses.astuple(Plateau()), dtype=tf.float64)
         checkpoint = tf.train.Checkpoint(
-            model=self.model, optimizer=self.optimizer, step=self.step, plateau=self.plateau_state
-        )
+            model=self.model, optimizer=self.optimizer, step=self.step, plateau=self.plateau_state,
+            dropout=_random_states(self.model),
+        )  # fmt: skip
         self.checkpoints = tf.train.CheckpointManager(checkpoint, workdir / runs.CHECKPOINTS, max_to_keep=2)
         if self.checkpoints.latest_checkpoint:
             checkpoint.restore(self.checkpoints.latest_checkpoint).assert_existing_objects_matched()
@@ -122,7 +123,9 @@ class _Trainer:
                 raise Interrupted(f"stopped after step {done} of {self.total_steps}; saved in {self.workdir}")
 
     def _make_step(self):
-        eigenvalues, eigenvectors = (tf.constant(a) for a in (self.statistics.eigenvalues, self.statistics.eigenvectors))
+        eigenvalues, eigenvectors = (
+            tf.constant(a) for a in (self.statistics.eigenvalues, self.statistics.eigenvectors)
+        )
         mean = tf.constant(self.mean)
 
         def replica_step(batch):
@@ -150,11 +153,12 @@ class _Trainer:
         """Puts the schedule's rates for a step into the optimizer."""
         plateau = self._plateau()
         factor = schedule_factor(self.recipe, step, self.steps_per_epoch, self.total_steps, plateau.drops)
-        self.optimizer.learning_rate = self.recipe.learning_rate * factor
+        self.rate = self.recipe.learning_rate * factor
+        self.optimizer.learning_rate = self.rate
         if isinstance(self.optimizer, PaperSGD):
             paths = [variable.path for variable in self.model.trainable_variables]
             rates = variable_rates(self.recipe, paths, factor, step // self.steps_per_epoch)
-            self.optimizer.multipliers.assign(np.array(rates, np.float32) / (self.recipe.learning_rate * factor))
+            self.optimizer.multipliers.assign(np.array(rates, np.float32) / self.rate)
 
     def _plateau(self):
         best, waited, drops = self.plateau_state.numpy()
@@ -164,14 +168,13 @@ class _Trainer:
         """Writes the mean of the last steps as scalars; returns it as text. Refuses a loss that is not finite."""
         top1, top5, loss, count = totals
         if not np.isfinite(loss) or not count:
-            rate = float(self.optimizer.learning_rate)
             raise FloatingPointError(
-                f"the loss is not finite after step {step}, at learning rate {rate:g}; the last good checkpoint is "
+                f"the loss is not finite after step {step}, at learning rate {self.rate:g}; the last good checkpoint is "
                 f"{self.checkpoints.latest_checkpoint}"
             )
         values = {
             "loss": loss / count, "top1_error": 1 - top1 / count, "top5_error": 1 - top5 / count,
-            "learning_rate": float(self.optimizer.learning_rate), "images_per_second": images_per_second,
+            "learning_rate": self.rate, "images_per_second": images_per_second,
         }  # fmt: skip
         self._write("train", step, values)
         return f"loss {loss / count:.3f}  top-1 error {1 - top1 / count:.1%}  {images_per_second:.1f} images/s"
@@ -205,6 +208,12 @@ class _Trainer:
         self.writers[writer].flush()
 
 
+def _random_states(model):
+    """The states of a model's dropout layers, which `tf.train.Checkpoint` does not find by itself."""
+    dropouts = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout) and layer.rate > 0]
+    return [layer.seed_generator.state.value for layer in dropouts]
+
+
 def _statistics(recipe, workdir, dataset):
     """The training set's statistics, taken once a run and kept in its workdir."""
     path = workdir / runs.STATISTICS
@@ -215,9 +224,9 @@ def _statistics(recipe, workdir, dataset):
     square = pipeline.Geometry(recipe.geometry.resize, recipe.geometry.resize)
     plain = pipeline.Augmentation(random_crop=False, flip=False, colour_noise=False)
     size = min(64, count)
-    batches = pipeline.training_batches(
-        dataset.train, len(dataset.class_names), size, square, plain, recipe.seed
-    ).take(-(-count // size))
+    batches = pipeline.training_batches(dataset.train, len(dataset.class_names), size, square, plain, recipe.seed).take(
+        -(-count // size)
+    )
     progress = Progress("statistics", count)
     found = statistics.collect(
         batches.map(lambda batch: (batch["image"], batch["weight"])), lambda n: progress.update(min(n, count))

@@ -1,0 +1,26 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint bench clean
+
+# The first target that needs it makes the environment; later runs find the stamp.
+.venv/.installed: setup.py pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q -e .[dev]
+	touch $@
+
+demo: .venv/.installed
+	$(BIN)/python tools/demo.py --out=demo
+
+test: lint
+	$(BIN)/python -m pytest -q
+
+lint: .venv/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: .venv/.installed
+	$(BIN)/python tools/benchmark_step.py
+
+clean:
+	rm -rf .venv build dist demo *.egg-info

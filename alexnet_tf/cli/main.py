@@ -1,0 +1,34 @@
+"""The console script `alexnet-tf <command>`."""
+
+import os
+import runpy
+import sys
+
+import alexnet_tf
+
+COMMANDS = {
+    "train": "train a network, or continue a run",
+    "evaluate": "top-1 and top-5 error of a run",
+    "export": "write a SavedModel and TFLite files",
+    "predict": "label image files",
+    "presets": "the networks side by side",
+}
+
+
+def main():
+    """Runs one command in this process; its own flags follow its name."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    command, rest = (sys.argv[1:2] or ["--help"])[0], sys.argv[2:]
+    if command in ("-h", "--help", "help"):
+        print("usage: alexnet-tf COMMAND [--flags]; alexnet-tf COMMAND --help lists a command's flags\n")
+        print("\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items()))
+        return 0
+    if command == "--version":
+        print(alexnet_tf.__version__)
+        return 0
+    if command not in COMMANDS:
+        print(f"error: command must be one of {', '.join(COMMANDS)}. Received: {command!r}", file=sys.stderr)
+        return 2
+    sys.argv = [f"alexnet-tf {command}", *rest]
+    runpy.run_module(f"alexnet_tf.cli.{command}", run_name="__main__", alter_sys=True)
+    return 0

@@ -1,0 +1,37 @@
+"""Metadata and dependencies of alexnet-tf."""
+
+import pathlib
+import re
+
+import setuptools
+
+HERE = pathlib.Path(__file__).parent
+# Read, not imported: the package needs what is about to be installed.
+VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "alexnet_tf" / "__init__.py").read_text(), re.MULTILINE)[1]
+
+setuptools.setup(
+    name="alexnet-tf",
+    version=VERSION,
+    description="AlexNet (2012) on TensorFlow and Keras 3: two towers, trained, evaluated and exported",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=setuptools.find_packages(include=["alexnet_tf", "alexnet_tf.*"]),
+    package_data={"alexnet_tf": ["py.typed"]},
+    install_requires=[
+        "tensorflow>=2.18",
+        "keras>=3.5",
+        "tensorflow-datasets",
+        "absl-py",
+        "tensorboard",
+        "ai-edge-litert",
+        "numpy",
+    ],
+    extras_require={
+        "gpu": ["tensorflow[and-cuda]"],
+        "dev": ["pytest", "ruff"],
+        "bench": ["torch"],
+    },
+    entry_points={"console_scripts": ["alexnet-tf=alexnet_tf.cli.main:main"]},
+)

@@ -1,0 +1,65 @@
+"""Schedules against numbers worked by hand."""
+
+import dataclasses
+
+import pytest
+
+from alexnet_tf.training.recipes import ORIGINAL, PAPER, Recipe, get_recipe
+from alexnet_tf.training.schedules import Plateau, schedule_factor, variable_rates
+
+
+def test_original_milestones_biases_and_freeze():
+    paths = ["conv1/kernel", "conv1/bias", "fc8/kernel", "fc8/bias"]
+
+    def rates(epoch):
+        factor = schedule_factor(ORIGINAL, epoch * 10, 10, 910, 0)
+        return variable_rates(ORIGINAL, paths, factor, epoch)
+
+    assert rates(0) == pytest.approx([0.01, 0.02, 0.01, 0.02])
+    assert rates(24) == pytest.approx([0.01, 0.02, 0.01, 0.02])
+    assert rates(25) == pytest.approx([0.001, 0.02, 0.001, 0.02])
+    assert rates(67) == pytest.approx([1e-5, 0.02, 1e-4, 0.02])
+    assert rates(72) == pytest.approx([0, 0, 1e-4, 0.02])
+    assert rates(79) == pytest.approx([0, 0, 1e-5, 0.02])
+    assert not ORIGINAL.augmentation(67).colour_noise and ORIGINAL.augmentation(66).colour_noise
+
+
+def test_plateau_divides_by_ten_at_most_three_times():
+    plateau = Plateau()
+    for error in (0.5, 0.4, 0.4, 0.4):
+        plateau.update(error, patience=2, most=3)
+    assert plateau.drops == 1
+    for _ in range(20):
+        plateau.update(0.4, patience=2, most=3)
+    assert plateau.drops == 3
+    assert schedule_factor(PAPER, 5, 10, 100, plateau.drops) == pytest.approx(1e-3)
+
+
+def test_linear_with_warmup():
+    recipe = Recipe("test", schedule="linear", decay_share=0.5, warmup_steps=4)
+    factors = [schedule_factor(recipe, step, 10, 10, 0) for step in range(10)]
+    assert factors == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1, 0.8, 0.6, 0.4, 0.2])
+
+
+def test_recipe_json_round_trip():
+    assert Recipe.from_json(ORIGINAL.to_json()) == ORIGINAL
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [("preset", "vgg"), ("batch_size", 0), ("learning_rate", -1.0), ("seed", -1), ("optimizer", "lamb")],
+)
+def test_bad_fields_are_named(field, value):
+    with pytest.raises(ValueError, match=f"{field}=|{field} "):
+        get_recipe("paper", **{field: value})
+
+
+def test_unknown_recipe_lists_the_known():
+    with pytest.raises(ValueError, match="demo, original, paper"):
+        get_recipe("resnet")
+
+
+def test_initialization_and_dropout_are_the_recipes():
+    network = dataclasses.replace(PAPER, initialization="he", dropout=0.0).network()
+    by_name = {layer.name: layer for layer in network.layers if hasattr(layer, "name")}
+    assert by_name["conv1"].stddev == 0.01 and by_name["conv3"].stddev == "he" and by_name["conv2"].bias == 0

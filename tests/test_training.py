@@ -1,0 +1,126 @@
+"""Runs of the narrow network: replicas, resuming, refusing, interrupting."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from alexnet_tf.evaluation.evaluate import evaluate, sums
+from alexnet_tf.training import loop, runs
+from alexnet_tf.training.loop import train_and_evaluate
+from alexnet_tf.training.recipes import get_recipe
+
+NARROW = {"width": 1 / 16, "image_size": 67, "batch_size": 8, "statistics_examples": 16}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two classes, told apart by their brightness; sizes that do not divide by the batch."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 21), ("val", 7)):
+        for label, name in enumerate(("dark", "light")):
+            (tmp_path / "set" / split / name).mkdir(parents=True)
+            for i in range(count):
+                pixels = rng.integers(0, 100, (80, 90, 3)) + 140 * label
+                data = tf.io.encode_png(pixels.astype(np.uint8)).numpy()
+                (tmp_path / "set" / split / name / f"{i}.png").write_bytes(data)
+    return f"folder:{tmp_path / 'set'}"
+
+
+def _losses(workdir):
+    """{step: loss} of the event files."""
+    found = {}
+    for file in sorted((workdir / "logs" / "train").iterdir()):
+        for event in tf.compat.v1.train.summary_iterator(str(file)):
+            for value in event.summary.value:
+                if value.tag == "loss":
+                    found[event.step] = float(tf.make_ndarray(value.tensor))
+    return found
+
+
+def _weights(workdir):
+    return runs.load_run(workdir).model.get_weights()
+
+
+def test_learns_and_leaves_a_run(folder, tmp_path):
+    recipe = get_recipe("demo", dataset=folder, steps=40, learning_rate=1e-3, **NARROW)
+    result = train_and_evaluate(recipe, tmp_path / "run", "none")
+    assert result.examples == 14
+    assert result.top1_error == 0
+    run = runs.load_run(tmp_path / "run")
+    assert run.class_names == ("dark", "light") and run.recipe == recipe
+    again = evaluate(run.model, run.dataset.validation, 2, run.geometry, run.mean, batch_size=5)
+    assert again.top1_error == result.top1_error and again.examples == 14
+    assert again.loss == pytest.approx(result.loss, rel=1e-4)
+    ten = evaluate(run.model, run.dataset.validation, 2, run.geometry, run.mean, batch_size=5, views=10)
+    assert ten.examples == 14 and ten.top1_error <= 0.1
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["top1_error"] == 0
+
+
+@pytest.mark.parametrize("optimizer", ["paper_sgd", "adam"])
+def test_two_replicas_give_the_losses_of_one_device(folder, tmp_path, optimizer, monkeypatch):
+    monkeypatch.setattr(loop, "LOG_EVERY", 1)
+    recipe = get_recipe("demo", dataset=folder, steps=8, **NARROW)
+    recipe = dataclasses.replace(recipe, optimizer=optimizer, colour_noise=True)
+    losses = {}
+    for strategy in ("none", "mirrored"):
+        train_and_evaluate(recipe, tmp_path / strategy, strategy)
+        losses[strategy] = _losses(tmp_path / strategy)
+    assert len(tf.config.list_logical_devices("CPU")) == 2
+    assert losses["none"].keys() == losses["mirrored"].keys() and len(losses["none"]) == 8
+    for step, loss in losses["none"].items():
+        assert losses["mirrored"][step] == pytest.approx(loss, rel=1e-5), step
+
+
+def test_a_resumed_run_equals_an_unbroken_one(folder, tmp_path):
+    recipe = get_recipe("original", dataset=folder, steps=12, evaluate_every=4, **NARROW)
+    train_and_evaluate(recipe, tmp_path / "unbroken", "none")
+    train_and_evaluate(dataclasses.replace(recipe, steps=4), tmp_path / "resumed", "none")
+    train_and_evaluate(recipe, tmp_path / "resumed", "none")
+    for unbroken, resumed in zip(_weights(tmp_path / "unbroken"), _weights(tmp_path / "resumed"), strict=True):
+        np.testing.assert_array_equal(unbroken, resumed)
+
+
+def test_another_run_is_refused(folder, tmp_path):
+    recipe = get_recipe("demo", dataset=folder, steps=1, **NARROW)
+    train_and_evaluate(recipe, tmp_path / "run", "none")
+    with pytest.raises(ValueError, match="another run; it differs in preset: 'paper' there, 'one_tower' now"):
+        train_and_evaluate(dataclasses.replace(recipe, preset="one_tower"), tmp_path / "run", "none")
+
+
+def test_unusable_workdirs(folder, tmp_path):
+    file = tmp_path / "file"
+    file.touch()
+    recipe = get_recipe("demo", dataset=folder, steps=1, **NARROW)
+    with pytest.raises(ValueError, match="workdir cannot be written to"):
+        train_and_evaluate(recipe, file, "none")
+    with pytest.raises(ValueError, match="workdir must hold a run"):
+        runs.load_run(tmp_path)
+
+
+def test_a_stop_saves_and_the_run_goes_on(folder, tmp_path, monkeypatch):
+    recipe = get_recipe("demo", dataset=folder, steps=4, **NARROW)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._Stop, "is_set", True)
+        with pytest.raises(loop.Interrupted, match="after step 1 of 4"):
+            train_and_evaluate(recipe, tmp_path / "run", "none")
+    train_and_evaluate(recipe, tmp_path / "run", "none")
+    assert max(_losses(tmp_path / "run")) == 4
+
+
+def test_a_file_that_is_no_image_is_skipped_and_named(folder, tmp_path, capsys):
+    bad = tmp_path / "set" / "train" / "dark" / "bad.jpg"
+    bad.write_text("not an image")
+    train_and_evaluate(get_recipe("demo", dataset=folder, steps=6, **NARROW), tmp_path / "run", "none")
+    assert f"skipped, cannot be read as an image: {bad}" in capsys.readouterr().err
+
+
+def test_sums_by_hand():
+    probabilities = tf.constant([[0.1, 0.2, 0.3, 0.05, 0.15, 0.12, 0.08]] * 3)
+    top1, top5, loss, count = sums(
+        probabilities, tf.constant([2, 3, 0], tf.int64), tf.constant([1.0, 1.0, 0.0])
+    ).numpy()
+    assert (top1, top5, count) == (1, 1, 2)
+    assert loss == pytest.approx(-np.log(0.3) - np.log(0.05), rel=1e-5)
