@@ -84,7 +84,7 @@ def _coverage(name, centre, radius, turn, rng):
     return np.clip(0.5 - _FIGURES[name](x, y, np.float32(radius), rng), 0, 1)
 
 
-# Each figure is a signed distance in pixels (negative inside) to the edge of a shape of about the given radius round the origin.
+# Each figure is a signed distance in pixels, negative inside, to the edge of a shape of about the given radius.
 
 
 def _circle(x, y, radius, rng):

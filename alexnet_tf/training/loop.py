@@ -169,8 +169,8 @@ class _Trainer:
         top1, top5, loss, count = totals
         if not np.isfinite(loss) or not count:
             raise FloatingPointError(
-                f"the loss is not finite after step {step}, at learning rate {self.rate:g}; the last good checkpoint is "
-                f"{self.checkpoints.latest_checkpoint}"
+                f"the loss is not finite after step {step}, at learning rate {self.rate:g}; "
+                f"the last good checkpoint is {self.checkpoints.latest_checkpoint}"
             )
         values = {
             "loss": loss / count, "top1_error": 1 - top1 / count, "top5_error": 1 - top5 / count,

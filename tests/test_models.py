@@ -1,0 +1,154 @@
+"""Layers against float64 NumPy, and networks against the paper's table."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from alexnet_tf.models.builder import AlexNet
+from alexnet_tf.models.layers import (
+    CeilPadding2D,
+    GroupedConv2D,
+    LocalResponseNormalization,
+    SpatialNormalization,
+    lowered,
+)
+from alexnet_tf.models.presets import LENET5, get_preset
+
+
+def _normal(*shape, scale=1.0):
+    return (np.random.default_rng(0).normal(size=shape) * scale).astype(np.float32)
+
+
+def test_grouped_convolution_is_two_convolutions_in_both_lowerings():
+    layer = GroupedConv2D(6, 3, padding="same", groups=2)
+    inputs = _normal(2, 7, 8, 4)
+    split = layer(inputs).numpy()
+    kernel = layer.kernel.numpy()
+    towers = [tf.nn.conv2d(inputs[..., 2 * g : 2 * g + 2], kernel[..., 3 * g : 3 * g + 3], 1, "SAME") for g in (0, 1)]
+    np.testing.assert_allclose(split, np.concatenate(towers, -1), rtol=1e-5, atol=1e-6)
+    stock = keras.layers.Conv2D(6, 3, padding="same", groups=2)
+    stock.build(inputs.shape)
+    stock.set_weights(layer.get_weights())
+    np.testing.assert_allclose(split, stock(inputs).numpy(), rtol=1e-4, atol=1e-5)
+    model = keras.Sequential([keras.Input((7, 8, 4)), layer])
+    with lowered(model, "grouped"):
+        np.testing.assert_allclose(layer(inputs).numpy(), split, rtol=1e-4, atol=1e-5)
+    assert layer.lowering == "split"
+
+
+def _lrn(a, radius, bias, alpha, beta):
+    """Section 3.3 in float64, channel by channel."""
+    a = a.astype(np.float64)
+    b = np.empty_like(a)
+    for i in range(a.shape[-1]):
+        near = a[..., max(0, i - radius) : i + radius + 1]
+        b[..., i] = a[..., i] / (bias + alpha * (near**2).sum(-1)) ** beta
+    return b
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_lrn(groups):
+    inputs = _normal(2, 3, 5, 12, scale=100)
+    expected = np.concatenate([_lrn(part, 2, 2.0, 1e-4, 0.75) for part in np.split(inputs, groups, -1)], -1)
+    found = LocalResponseNormalization(2, 2.0, 1e-4, 0.75, groups)(inputs)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_lrn_in_half_precision_survives_large_activations():
+    inputs = np.full((1, 2, 2, 8), 300, np.float16)
+    found = LocalResponseNormalization(dtype="mixed_float16")(inputs)
+    assert found.dtype == tf.float16
+    np.testing.assert_allclose(found, _lrn(inputs, 2, 2.0, 1e-4, 0.75), rtol=2e-3)
+
+
+def test_spatial_normalization_clips_its_window():
+    inputs = _normal(1, 6, 7, 2, scale=50)
+    a = inputs.astype(np.float64)
+    expected = np.empty_like(a)
+    for y, x, c in itertools.product(range(6), range(7), range(2)):
+        window = a[0, max(0, y - 2) : y + 3, max(0, x - 2) : x + 3, c]
+        expected[0, y, x, c] = a[0, y, x, c] * (1 + 0.001 / 25 * (window**2).sum()) ** -0.75
+    np.testing.assert_allclose(SpatialNormalization()(inputs), expected, rtol=1e-5)
+
+
+def test_ceil_padding_of_a_maximum_is_ignored():
+    inputs = -np.ones((1, 3, 4, 1), np.float32)
+    padded = CeilPadding2D((1, 2), "lowest")(inputs)
+    assert padded.shape == (1, 4, 6, 1)
+    assert tf.nn.max_pool2d(padded, 2, 2, "VALID")[0, 1, 0, 0] == -1
+    assert tf.reduce_sum(CeilPadding2D((1, 2))(inputs)) == -12
+
+
+TABLE = {
+    "conv1": ((55, 55, 96), 34_944), "pool1": ((27, 27, 96), 0), "conv2": ((27, 27, 256), 307_456),
+    "pool2": ((13, 13, 256), 0), "conv3": ((13, 13, 384), 885_120), "conv4": ((13, 13, 384), 663_936),
+    "conv5": ((13, 13, 256), 442_624), "pool5": ((6, 6, 256), 0), "fc6": ((4096,), 37_752_832),
+    "fc7": ((4096,), 16_781_312), "fc8": ((1000,), 4_097_000),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "preset, side, weights", [("paper", 227, 60_965_224), ("original", 224, 60_965_224), ("one_tower", 227, 62_378_344)]
+)
+def test_full_size(preset, side, weights):
+    model = AlexNet(preset)
+    assert model.input_shape == (None, side, side, 3)
+    assert model.count_params() == weights
+    for name, (shape, count) in TABLE.items():
+        layer = model.get_layer(name)
+        assert layer.output.shape[1:] == shape, name
+        if preset != "one_tower":
+            assert layer.count_params() == count, name
+
+
+def test_orders_of_the_original():
+    names = [layer.name for layer in AlexNet(get_preset("original").widened(1 / 16), classes=10).layers]
+    assert names[1:6] == ["pad1", "conv1", "norm1", "pool1", "relu1"]
+    assert names[6:11] == ["conv2", "relu2", "norm2", "cnorm2", "pool2"]
+
+
+def test_start_and_dropout_factor():
+    model = AlexNet(get_preset("original").widened(0.25), input_shape=(67, 67, 3), classes=10)
+    for name, std, bias in (("conv1", 0.01, 0), ("conv3", 0.03, 0), ("conv4", 0.03, 1), ("fc6", 0.01, 1)):
+        layer = model.get_layer(name)
+        assert np.std(layer.kernel) == pytest.approx(std, rel=0.05)
+        assert set(layer.bias.numpy()) == {bias}
+    drop, factor = model.get_layer("drop6"), model.get_layer("factor6")
+    ones = tf.ones([1, 1000])
+    assert set(np.unique(factor(drop(ones, training=True)))) == {0.0, 1.0}
+    assert set(np.unique(factor(drop(ones, training=False)))) == {0.5}
+
+
+def test_keras_file_round_trip(tmp_path):
+    model = AlexNet(get_preset("original").widened(1 / 16), input_shape=(68, 68, 3), classes=4)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    inputs = _normal(2, 68, 68, 3, scale=50)
+    np.testing.assert_allclose(again(inputs), model(inputs), rtol=1e-6)
+
+
+def test_without_top_and_lenet():
+    assert AlexNet("paper", include_top=False).output_shape == (None, 6, 6, 256)
+    assert AlexNet(LENET5, classes=10).count_params() == 61_706
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"preset": "vgg"}, "Allowed: one_tower, original, paper. Received: preset='vgg'"),
+        ({"classes": 0}, "classes"),
+        ({"input_shape": (20, 20, 3)}, "input_shape"),
+        ({"weights": "imagenet"}, "weights"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        AlexNet(**arguments)
+
+
+def test_width_must_fit_the_towers():
+    with pytest.raises(ValueError, match="width must leave"):
+        get_preset("paper").widened(1 / 96)
