@@ -1,0 +1,35 @@
+"""Exports a run as a SavedModel and TFLite files, each compared with the Keras model on real images.
+
+alexnet-tf export --workdir=DIR --out=DIR
+"""
+
+from absl import flags
+
+from alexnet_tf.cli import common
+from alexnet_tf.serving.classifier import Classifier
+from alexnet_tf.serving.export import FORMATS, check, export
+from alexnet_tf.training.runs import load_run
+
+PARITY_IMAGES = 32
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("workdir", None, "directory of the run", required=True)
+flags.DEFINE_string("out", None, "directory to write; a previous export there is replaced", required=True)
+flags.DEFINE_list("formats", FORMATS, f"some of {', '.join(FORMATS)}")
+
+
+def main(argv):
+    """Exports and prints what each format's comparison found."""
+    common.no_arguments(argv)
+    check(FLAGS.out, FLAGS.formats)
+    run = load_run(FLAGS.workdir)
+    geometry = run.geometry
+    classifier = Classifier(run.model, run.mean, geometry.resize, geometry.crop, run.class_names)
+    rows = export(classifier, FLAGS.out, FLAGS.formats, run.validation_images(PARITY_IMAGES), run.recipe.preset)
+    print(f"{'format':<16}{'MB':>8}{'relative error':>17}{'same top-1':>13}")
+    for row in rows:
+        print(f"{row.format:<16}{row.megabytes:>8.1f}{row.relative_error:>17.1e}{row.top1_agreement:>13.1%}")
+
+
+if __name__ == "__main__":
+    common.run(main)

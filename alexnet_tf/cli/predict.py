@@ -1,0 +1,58 @@
+"""Labels image files with a run, a SavedModel or a TFLite file.
+
+alexnet-tf predict --model=DIR_OR_FILE photo.jpg
+"""
+
+import json
+import pathlib
+import sys
+
+import tensorflow as tf
+from absl import flags
+
+from alexnet_tf.cli import common
+from alexnet_tf.serving.classifier import Classifier
+from alexnet_tf.serving.runners import classifier_runner, open_runner
+from alexnet_tf.training.runs import is_run, load_run
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("model", None, "a run's workdir, an export's directory or a .tflite file", required=True)
+flags.DEFINE_integer("top", 5, "labels an image", lower_bound=1)
+flags.DEFINE_bool("json", False, "print JSON")
+
+
+def main(argv):
+    """Prints each image's labels; files that are no images are named on stderr and make the exit code 1."""
+    files = argv[1:]
+    if not files:
+        raise ValueError("IMAGE must name at least one image file. Received: none")
+    runner = _runner(FLAGS.model)
+    answers = []
+    for file in files:
+        try:
+            probabilities = runner.classify(pathlib.Path(file).read_bytes())
+        except (OSError, tf.errors.InvalidArgumentError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not a JPEG, PNG, GIF or BMP image"
+            print(f"error: {file}: {reason}", file=sys.stderr)
+            continue
+        best = probabilities.argsort()[::-1][: FLAGS.top]
+        labels = [{"label": runner.class_names[i], "probability": float(probabilities[i])} for i in best]
+        answers.append({"image": file, "labels": labels})
+        if not FLAGS.json:
+            print(f"{file}: " + ", ".join(f"{row['label']} {row['probability']:.1%}" for row in labels))
+    if FLAGS.json:
+        print(json.dumps(answers, indent=2))
+    return 0 if len(answers) == len(files) else 1
+
+
+def _runner(path):
+    if not is_run(path):
+        return open_runner(path)
+    run = load_run(path)
+    return classifier_runner(
+        Classifier(run.model, run.mean, run.geometry.resize, run.geometry.crop, run.class_names),
+    )
+
+
+if __name__ == "__main__":
+    common.run(main)

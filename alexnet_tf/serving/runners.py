@@ -1,0 +1,92 @@
+"""One face for a network in memory, a SavedModel and a TFLite file."""
+
+import json
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from alexnet_tf.serving.classifier import prepare
+
+MANIFEST = "manifest.json"
+
+
+class Runner:
+    """Labels images.
+
+    Attributes:
+        class_names: tuple of str.
+        resize, crop: pixels, see `Classifier`.
+    """
+
+    def __init__(self, run_pixels, class_names, resize, crop):
+        self._run_pixels = run_pixels
+        self.class_names, self.resize, self.crop = tuple(class_names), resize, crop
+
+    def classify_pixels(self, pixels):
+        """From uint8 (crop, crop, 3) to float32 probabilities (classes,)."""
+        return np.asarray(self._run_pixels(np.asarray(pixels)[None]))[0]
+
+    def classify(self, encoded):
+        """From an image file's bytes to float32 probabilities (classes,).
+
+        Raises:
+            tf.errors.InvalidArgumentError: if the bytes are not an image.
+        """
+        return self.classify_pixels(prepare(encoded, self.resize, self.crop))
+
+
+def classifier_runner(classifier):
+    """A `Runner` over a `Classifier` in memory."""
+    run = tf.function(classifier.probabilities, jit_compile=False, reduce_retracing=True)
+    return Runner(run, classifier.class_names, classifier.resize, classifier.crop)
+
+
+def saved_model_runner(directory, manifest):
+    """A `Runner` over an exported SavedModel."""
+    signature = tf.saved_model.load(str(directory)).signatures["pixels"]
+    return _described(lambda pixels: signature(image=tf.constant(pixels))["probabilities"], manifest)
+
+
+def tflite_runner(file, manifest):
+    """A `Runner` over an exported TFLite file."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(file))
+    interpreter.allocate_tensors()
+    source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+
+    def run(pixels):
+        interpreter.set_tensor(source, pixels)
+        interpreter.invoke()
+        return interpreter.get_tensor(target)
+
+    return _described(run, manifest)
+
+
+def open_runner(path):
+    """Opens an export's directory, its `saved_model` directory or one of its TFLite files.
+
+    Raises:
+        ValueError: if it is none of these, or the manifest beside it is missing.
+    """
+    path = pathlib.Path(path)
+    if path.suffix == ".tflite" and path.is_file():
+        return tflite_runner(path, _manifest(path.parent))
+    for directory in (path / "saved_model", path):
+        if (directory / "saved_model.pb").is_file():
+            return saved_model_runner(directory, _manifest(directory.parent))
+    raise ValueError(
+        f"model must be a run's workdir, an exported SavedModel or a .tflite file. Received: {str(path)!r}"
+    )
+
+
+def _manifest(directory):
+    file = directory / MANIFEST
+    if not file.is_file():
+        raise ValueError(f"model must have the export's {MANIFEST} beside it. Received: none in {str(directory)!r}")
+    return json.loads(file.read_text())
+
+
+def _described(run, manifest):
+    return Runner(run, manifest["classes"], manifest["resize"], manifest["crop"])
