@@ -15,7 +15,7 @@ PARITY_IMAGES = 32
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "directory of the run", required=True)
 flags.DEFINE_string("out", None, "directory to write; a previous export there is replaced", required=True)
-flags.DEFINE_list("formats", FORMATS, f"some of {', '.join(FORMATS)}")
+flags.DEFINE_list("formats", list(FORMATS), f"some of {', '.join(FORMATS)}")
 
 
 def main(argv):
