@@ -55,7 +55,9 @@ class TfdsSplit:
         def epoch_of(epoch):
             if seed is None:
                 return records
-            return records.shuffle(SHUFFLE_BUFFER, seed=epoch + (seed << 20), reshuffle_each_iteration=False)
+            # Of this function's graph alone. Above 0, because only then may the other half be a tensor.
+            tf.random.set_seed(seed + 1)
+            return records.shuffle(SHUFFLE_BUFFER, seed=epoch, reshuffle_each_iteration=False)
 
         epochs = tf.data.Dataset.range(start // self.count, tf.int64.max).flat_map(epoch_of)
         positions = tf.data.Dataset.range(start, tf.int64.max)
