@@ -1,8 +1,13 @@
 """AlexNet (Krizhevsky, Sutskever and Hinton, 2012) on TensorFlow and Keras 3."""
 
 import importlib
+import os
 
 __version__ = "0.1.0"
+
+# TensorFlow leaves oneDNN's kernels off on CPUs without AVX-512, where they make a training step about 1.5 times as
+# fast. It reads this once, when it is imported; a user's own setting, or a TensorFlow imported before, stays as it is.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 # Loaded on first use: importing TensorFlow takes seconds that `alexnet-tf --help` does not need.
 _EXPORTS = {

@@ -7,8 +7,6 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-import tensorflow as tf  # noqa: E402
-
 from alexnet_tf.data import shapes  # noqa: E402
 from alexnet_tf.serving.classifier import Classifier  # noqa: E402
 from alexnet_tf.serving.export import export  # noqa: E402
@@ -16,6 +14,8 @@ from alexnet_tf.serving.runners import open_runner  # noqa: E402
 from alexnet_tf.training.loop import Interrupted, train_and_evaluate  # noqa: E402
 from alexnet_tf.training.recipes import get_recipe  # noqa: E402
 from alexnet_tf.training.runs import load_run  # noqa: E402
+
+import tensorflow as tf  # noqa: E402 # isort: skip - after the package, which sets it up
 
 
 def main():

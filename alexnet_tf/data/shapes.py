@@ -15,7 +15,9 @@ SPLITS = ("train", "validation")
 COUNTS = (50_000, 500)
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-_GRID = np.stack(np.meshgrid(np.arange(SIDE), np.arange(SIDE)), axis=-1).astype(np.float32) + 0.5
+_MIDDLES = np.arange(SIDE, dtype=np.float32) + 0.5
+# Drawn a few rows at a time: arrays of this size stay in the processor's cache.
+_BANDS = [slice(top, top + 32) for top in range(0, SIDE, 32)]
 
 
 def draw(seed, split, index):
@@ -33,15 +35,19 @@ def draw(seed, split, index):
     rng = np.random.default_rng([seed, SPLITS.index(split), index])
     order = np.random.default_rng([seed, SPLITS.index(split), index // 10, 10]).permutation(len(CLASS_NAMES))
     label = int(order[index % 10])
-    ground = _ground(rng)
-    radius = SIDE * rng.uniform(0.26, 0.40)
-    centre = rng.uniform(radius, SIDE - radius, size=2)
-    turn = rng.uniform(0, 2 * np.pi)
-    coverage = _coverage(CLASS_NAMES[label], centre, radius, turn, rng)
+    paint_ground = _ground(rng)
+    figure = _Figure(CLASS_NAMES[label], rng)
+    ground, coverage = np.empty((SIDE, SIDE, 3), np.float32), np.empty((SIDE, SIDE, 1), np.float32)
+    for band in _BANDS:
+        ground[band] = paint_ground(band)
+        coverage[band, :, 0] = figure.coverage(band)
     colour = _contrasting_colour(ground, coverage, rng)
-    image = ground + coverage[..., None] * (colour - ground)
-    image += rng.standard_normal((SIDE, SIDE, 1), np.float32) * 3
-    return np.clip(image, 0, 255).astype(np.uint8), label
+    grain = rng.integers(-5, 6, (SIDE, SIDE, 1), np.int8)
+    image = np.empty((SIDE, SIDE, 3), np.uint8)
+    for band in _BANDS:
+        mixed = ground[band] + coverage[band] * (colour - ground[band]) + grain[band]
+        image[band] = np.clip(mixed, 0, 255)
+    return image, label
 
 
 def _smooth_basis(cells):
@@ -51,21 +57,31 @@ def _smooth_basis(cells):
     return (weights / np.sqrt((weights**2).sum(1, keepdims=True))).astype(np.float32)
 
 
-_BASES = (_smooth_basis(5), _smooth_basis(10))
+# (strength, rows' basis, columns' basis for three interleaved channels) of each scale of the ground.
+_SCALES = [
+    (strength, basis, np.kron(basis, np.eye(3, dtype=np.float32)).T)
+    for strength, basis in ((14, _smooth_basis(5)), (7, _smooth_basis(10)))
+]
 
 
 def _ground(rng):
-    """Soft coloured noise in two scales round a random colour; float32 (256, 256, 3) in [0, 255]."""
-    image = np.broadcast_to(rng.uniform(70, 185, 3).astype(np.float32), (SIDE, SIDE, 3))
-    for basis, strength in zip(_BASES, (14, 7), strict=True):
-        cells = rng.standard_normal((3, basis.shape[1], basis.shape[1]), np.float32) * strength
-        image = image + (basis @ cells @ basis.T).transpose(1, 2, 0)
-    return np.clip(image, 0, 255)
+    """Soft coloured noise in two scales round a random colour: a function from a band to float32 in [0, 255]."""
+    colour = np.tile(rng.uniform(70, 185, 3).astype(np.float32), SIDE)
+    scales = [
+        (rows, rng.standard_normal((rows.shape[1], columns.shape[0]), np.float32) * strength @ columns)
+        for strength, rows, columns in _SCALES
+    ]
+
+    def paint(band):
+        painted = sum((rows[band] @ cells for rows, cells in scales), colour)
+        return np.clip(painted, 0, 255).reshape(-1, SIDE, 3)
+
+    return paint
 
 
 def _contrasting_colour(ground, coverage, rng):
     """A random colour clearly lighter or clearly darker than the ground below the figure."""
-    luma = float((ground @ _LUMA * coverage).sum() / coverage.sum())
+    luma = float((coverage[..., 0] * (ground @ _LUMA)).sum() / coverage.sum())
     room_below, room_above = luma - 15, 240 - luma
     sign = 1 if rng.random() < 0.5 else -1
     if min(room_below, room_above) < 90:
@@ -75,77 +91,97 @@ def _contrasting_colour(ground, coverage, rng):
     return np.clip(colour + (target - colour @ _LUMA), 0, 255)
 
 
-def _coverage(name, centre, radius, turn, rng):
-    """The share of each pixel that the figure covers: float32 (256, 256) in [0, 1], edges one pixel soft."""
-    offset = _GRID - centre.astype(np.float32)
-    cos, sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))
-    x = offset[..., 0] * cos + offset[..., 1] * sin
-    y = offset[..., 1] * cos - offset[..., 0] * sin
-    return np.clip(0.5 - _FIGURES[name](x, y, np.float32(radius), rng), 0, 1)
+class _Figure:
+    """A figure of random size, place, turn and proportion."""
+
+    def __init__(self, name, rng):
+        self.distance = _FIGURES[name]
+        self.radius = np.float32(SIDE * rng.uniform(0.26, 0.40))
+        self.centre = rng.uniform(self.radius, SIDE - self.radius, size=2).astype(np.float32)
+        turn = rng.uniform(0, 2 * np.pi)
+        self.cos, self.sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))
+        self.share = np.float32(rng.random())
+
+    def coverage(self, band):
+        """The share of each of a band's pixels that the figure covers: float32 in [0, 1], edges one pixel soft."""
+        right = _MIDDLES - self.centre[0]
+        down = _MIDDLES[band, None] - self.centre[1]
+        x = right * self.cos + down * self.sin
+        y = down * self.cos - right * self.sin
+        return np.clip(0.5 - self.distance(x, y, self.radius, self.share), 0, 1)
 
 
-# Each figure is a signed distance in pixels, negative inside, to the edge of a shape of about the given radius.
+# Each figure is a signed distance in pixels, negative inside, to the edge of a shape of about the given radius;
+# `share` in [0, 1) varies its proportions. All float32.
 
 
-def _circle(x, y, radius, rng):
-    return np.hypot(x, y) - 0.9 * radius
+def _length(x, y):
+    return np.sqrt(x * x + y * y)
 
 
-def _square(x, y, radius, rng):
+def _to_nearest(values, period):
+    """The distance to the nearest multiple of the period."""
+    return abs(values - period * np.rint(values / period))
+
+
+def _circle(x, y, radius, share):
+    return _length(x, y) - 0.9 * radius
+
+
+def _square(x, y, radius, share):
     return np.maximum(abs(x), abs(y)) - 0.78 * radius
 
 
-def _polygon(x, y, sides, apothem):
-    """Distance to a regular polygon: the largest distance to any of its edge lines."""
-    angles = 2 * np.pi * np.arange(sides) / sides
-    return np.max([x * np.float32(np.cos(a)) + y * np.float32(np.sin(a)) for a in angles], axis=0) - apothem
+def _triangle(x, y, radius, share):
+    # Folded over the x axis: what is left is one slanted edge, and the upright one on the left.
+    slanted = 0.5 * x + np.float32(np.sqrt(0.75)) * abs(y)
+    return np.maximum(slanted, -x) - 0.55 * radius
 
 
-def _triangle(x, y, radius, rng):
-    return _polygon(x, y, 3, 0.55 * radius)
+def _ring(x, y, radius, share):
+    return abs(_length(x, y) - 0.76 * radius) - radius * (0.14 + 0.08 * share)
 
 
-def _ring(x, y, radius, rng):
-    return abs(np.hypot(x, y) - 0.76 * radius) - radius * rng.uniform(0.14, 0.22)
+def _cross(x, y, radius, share):
+    arm = radius * (0.20 + 0.08 * share)
+    x, y = abs(x), abs(y)
+    return np.maximum(np.minimum(x, y) - arm, np.maximum(x, y) - radius)
 
 
-def _cross(x, y, radius, rng):
-    arm = radius * rng.uniform(0.20, 0.28)
-    across, along = np.minimum(abs(x), abs(y)), np.maximum(abs(x), abs(y))
-    return np.maximum(across - arm, along - radius)
+def _bar(x, y, radius, share):
+    return np.maximum(abs(x) - 1.15 * radius, abs(y) - radius * (0.16 + 0.10 * share))
 
 
-def _bar(x, y, radius, rng):
-    return np.maximum(abs(x) - 1.15 * radius, abs(y) - radius * rng.uniform(0.16, 0.26))
-
-
-def _star(x, y, radius, rng):
+def _star(x, y, radius, share):
     # Folded onto one half-point of the five: there the edge is one straight line from the tip to the notch.
-    angle = abs((np.arctan2(y, x) + np.pi / 5) % (2 * np.pi / 5) - np.pi / 5)
-    reach = np.hypot(x, y)
-    px, py = reach * np.cos(angle), reach * np.sin(angle)
+    for mirror in (0.4 * np.pi, 0.2 * np.pi):
+        normal = np.array([-np.sin(mirror), np.cos(mirror)], np.float32)
+        y = abs(y)
+        beyond = 2 * np.maximum(x * normal[0] + y * normal[1], 0)
+        x, y = x - beyond * normal[0], y - beyond * normal[1]
     tip, notch = 1.1 * radius, 0.45 * radius * np.array([np.cos(np.pi / 5), np.sin(np.pi / 5)])
-    normal = np.array([notch[1], tip - notch[0]])
-    normal /= np.hypot(*normal)
-    return ((px - tip) * normal[0] + py * normal[1]).astype(np.float32)
+    edge = np.array([notch[1], tip - notch[0]], np.float32)
+    edge /= np.hypot(*edge)
+    return (x - tip) * edge[0] + y * edge[1]
 
 
-def _stripes(x, y, radius, rng):
-    period = radius * rng.uniform(0.40, 0.55)
-    stripe = abs((x + period / 4) % period - period / 2) - period / 4
+def _stripes(x, y, radius, share):
+    period = radius * (0.40 + 0.15 * share)
+    stripe = _to_nearest(x - period / 4, period) - period / 4
     return np.maximum(stripe, np.maximum(abs(x), abs(y)) - 0.9 * radius)
 
 
-def _checkers(x, y, radius, rng):
+def _checkers(x, y, radius, share):
     cell = 0.45 * radius
-    to_line = np.minimum(abs((x + cell / 2) % cell - cell / 2), abs((y + cell / 2) % cell - cell / 2))
-    dark = (np.floor(x / cell) + np.floor(y / cell)) % 2 == 0
-    return np.maximum(np.where(dark, -to_line, to_line), np.maximum(abs(x), abs(y)) - (2 * cell - 1))
+    # How far inside the even (above 0) or odd rows and columns.
+    across, down = (cell / 2 - _to_nearest(v - cell / 2, 2 * cell) for v in (x, y))
+    to_line = np.minimum(abs(across), abs(down))
+    return np.maximum(-np.copysign(to_line, across * down), np.maximum(abs(x), abs(y)) - (2 * cell - 1))
 
 
-def _dots(x, y, radius, rng):
+def _dots(x, y, radius, share):
     cell = 0.95 * radius * 2 / 3
-    dot = np.hypot((x + cell / 2) % cell - cell / 2, (y + cell / 2) % cell - cell / 2) - 0.32 * cell
+    dot = _length(_to_nearest(x, cell), _to_nearest(y, cell)) - 0.32 * cell
     return np.maximum(dot, np.maximum(abs(x), abs(y)) - 1.5 * cell)
 
 
