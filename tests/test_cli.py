@@ -43,19 +43,64 @@ def test_presets_table():
     assert found["paper"]["multiply_adds"] - convolutions == pytest.approx(58.6e6, rel=1e-3)
 
 
+TRAIN = ["train", "--recipe=demo", "--width=0.0625", "--image_size=67", "--steps=1", "--batch_size=2"]
+
+
+def _image_folder(root, **images):
+    """Writes that many small images into each named sub-folder."""
+    import tensorflow as tf
+
+    for name, count in images.items():
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            pixels = tf.random.uniform([80, 90, 3], 0, 256, tf.int32, seed=number)
+            (root / name / f"{number}.jpg").write_bytes(tf.io.encode_jpeg(tf.cast(pixels, tf.uint8)).numpy())
+
+
+def _assert_one_line(done, code, message):
+    assert done.returncode == code, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ") and message in line
+
+
 @pytest.mark.parametrize(
     "arguments, code, message",
     [
         (["fly"], 2, "command must be one of"),
-        (["train", "--recipe=demo", "--workdir=x", "--spped=1"], 2, "spped"),
+        ([*TRAIN, "--workdir=x", "--spped=1"], 2, "spped"),
         (["train", "--recipe=resnet", "--workdir=x"], 1, "Unknown recipe"),
-        (["train", "--recipe=demo", "--workdir=x", "--preset=vgg"], 1, "Unknown preset"),
-        (["evaluate", "--workdir=/nonexistent"], 1, "workdir must hold a run"),
+        ([*TRAIN, "--workdir=x", "--preset=vgg"], 1, "Unknown preset"),
+        ([*TRAIN, "--workdir=x", "--dataset=imagenet"], 1, "dataset must be builtin:shapes, folder:PATH or tfds:NAME"),
+        ([*TRAIN, "--workdir=x", "--dataset=tfds:no_such_set"], 1, "no_such_set"),
+        ([*TRAIN, "--workdir=x", "--dataset=folder:missing"], 1, "folder that exists"),
+        ([*TRAIN, "--workdir=x", "--dropout=1"], 1, "dropout must be at least 0 and below 1"),
+        ([*TRAIN, "--workdir=/proc/x"], 1, "workdir cannot be written to"),
+        (["evaluate", "--workdir=missing"], 1, "workdir must hold a run"),
+        (["predict", "--model=missing", "photo.jpg"], 1, "model must be"),
     ],
 )
-def test_mistakes_are_one_line(arguments, code, message):
+def test_mistakes_are_one_line(arguments, code, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _assert_one_line(_run(*arguments), code, message)
+    assert not list(tmp_path.iterdir())
+
+
+def test_folders_that_are_no_dataset(tmp_path):
+    (tmp_path / "empty").mkdir()
+    _assert_one_line(_run(*TRAIN, f"--workdir={tmp_path}/x", f"--dataset=folder:{tmp_path}/empty"), 1, "two classes")
+    _image_folder(tmp_path / "one", cats=3)
+    _assert_one_line(_run(*TRAIN, f"--workdir={tmp_path}/x", f"--dataset=folder:{tmp_path}/one"), 1, "two classes")
+    _image_folder(tmp_path / "bare", cats=3, dogs=0)
+    _assert_one_line(_run(*TRAIN, f"--workdir={tmp_path}/x", f"--dataset=folder:{tmp_path}/bare"), 1, "no image")
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_file_that_is_no_image_is_skipped_and_counted_in_training(tmp_path):
+    _image_folder(tmp_path / "photos", cats=9, dogs=9)
+    (tmp_path / "photos" / "cats" / "broken.jpg").write_text("text")
+    arguments = [*TRAIN, f"--workdir={tmp_path}/run", f"--dataset=folder:{tmp_path}/photos", "--batch_size=19"]
     done = _run(*arguments)
-    assert done.returncode == code
-    lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
-    assert len(lines) == 1 and message in lines[0]
-    assert "Traceback" not in done.stderr
+    assert done.returncode == 0, done.stderr
+    assert "1 file skipped" in done.stderr and "broken.jpg" in done.stderr
+    # The same workdir with another network.
+    _assert_one_line(_run(*arguments, "--preset=one_tower"), 1, "differs in preset: 'paper' there, 'one_tower' now")

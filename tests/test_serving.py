@@ -36,7 +36,7 @@ def test_all_formats_give_the_networks_answer(tmp_path):
     answer = served(encoded=tf.constant([encoded]))
     np.testing.assert_allclose(answer["probabilities"][0], expected, atol=1e-5)
     assert answer["labels"][0, 0].numpy().decode() == "abcdefghij"[expected.argmax()]
-    assert not (tmp_path / "out.partial").exists()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
 
 
 def test_a_tflite_file_has_one_convolution_a_layer():
@@ -57,6 +57,24 @@ def test_a_broken_conversion_leaves_the_previous_export(tmp_path, monkeypatch):
             export(classifier, tmp_path / out, ["tflite"], IMAGES, "original")
     assert (tmp_path / "out" / "model.tflite").read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_an_interrupted_export_left_is_no_obstacle(tmp_path):
+    export(_classifier(), tmp_path / "out", ["tflite"], IMAGES, "original")
+    (tmp_path / "out").rename(tmp_path / ".out.previous")
+    (tmp_path / ".out.partial").mkdir()
+    (tmp_path / ".out.partial" / "half.tflite").touch()
+    with pytest.raises(ValueError, match="at least one image"):
+        export(_classifier(), tmp_path / "out", ["tflite"], IMAGES[:0], "original")
+    assert (tmp_path / "out" / "model.tflite").is_file()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+
+
+def test_another_programs_manifest_is_no_export(tmp_path):
+    (tmp_path / "manifest.json").write_text('{"name": "a web page"}')
+    with pytest.raises(ValueError, match="out must be"):
+        export(_classifier(), tmp_path, ["tflite"], IMAGES, "original")
+    assert (tmp_path / "manifest.json").is_file()
 
 
 def test_bad_arguments(tmp_path):

@@ -7,15 +7,14 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from alexnet_tf.cli import common  # noqa: E402
+from alexnet_tf.cli.startup import tf  # noqa: E402
 from alexnet_tf.data import shapes  # noqa: E402
-from alexnet_tf.serving.classifier import Classifier  # noqa: E402
 from alexnet_tf.serving.export import export  # noqa: E402
 from alexnet_tf.serving.runners import open_runner  # noqa: E402
 from alexnet_tf.training.loop import Interrupted, train_and_evaluate  # noqa: E402
 from alexnet_tf.training.recipes import get_recipe  # noqa: E402
 from alexnet_tf.training.runs import load_run  # noqa: E402
-
-import tensorflow as tf  # noqa: E402 # isort: skip - after the package, which sets it up
 
 
 def main():
@@ -32,8 +31,7 @@ def main():
     except Interrupted as interruption:
         sys.exit(f"{interruption}; the same command goes on")
     run = load_run(workdir)
-    classifier = Classifier(run.model, run.mean, run.geometry.resize, run.geometry.crop, run.class_names)
-    rows = export(classifier, out, ["saved_model", "tflite"], run.validation_images(32), recipe.preset)
+    rows = export(common.classifier(run), out, ["saved_model", "tflite"], run.validation_images(32), recipe.preset)
     print(f"\ntop-1 error        {result.top1_error:.1%} of {result.examples} held-out images")
     for row in rows:
         print(f"{row.format:<18} {row.megabytes:.0f} MB, relative error {row.relative_error:.0e} against Keras")

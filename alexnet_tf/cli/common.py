@@ -2,8 +2,10 @@
 
 import sys
 
-import tensorflow as tf
 from absl import app, flags, logging
+
+from alexnet_tf.cli.startup import tf
+from alexnet_tf.serving.classifier import Classifier
 
 USER_ERRORS = (ValueError, FloatingPointError, OSError, tf.errors.InvalidArgumentError)
 
@@ -34,6 +36,11 @@ def no_arguments(argv):
     """Raises ValueError if a command that takes flags only was given anything else."""
     if len(argv) > 1:
         raise ValueError(f"arguments must be flags (--name=value). Received: {' '.join(argv[1:])}")
+
+
+def classifier(run):
+    """The `Classifier` of a `Run`."""
+    return Classifier(run.model, run.mean, run.geometry.resize, run.geometry.crop, run.class_names)
 
 
 def _one_line(error):

@@ -6,7 +6,6 @@ alexnet-tf export --workdir=DIR --out=DIR
 from absl import flags
 
 from alexnet_tf.cli import common
-from alexnet_tf.serving.classifier import Classifier
 from alexnet_tf.serving.export import FORMATS, check, export
 from alexnet_tf.training.runs import load_run
 
@@ -23,9 +22,8 @@ def main(argv):
     common.no_arguments(argv)
     check(FLAGS.out, FLAGS.formats)
     run = load_run(FLAGS.workdir)
-    geometry = run.geometry
-    classifier = Classifier(run.model, run.mean, geometry.resize, geometry.crop, run.class_names)
-    rows = export(classifier, FLAGS.out, FLAGS.formats, run.validation_images(PARITY_IMAGES), run.recipe.preset)
+    images = run.validation_images(PARITY_IMAGES)
+    rows = export(common.classifier(run), FLAGS.out, FLAGS.formats, images, run.recipe.preset)
     print(f"{'format':<16}{'MB':>8}{'relative error':>17}{'same top-1':>13}")
     for row in rows:
         print(f"{row.format:<16}{row.megabytes:>8.1f}{row.relative_error:>17.1e}{row.top1_agreement:>13.1%}")

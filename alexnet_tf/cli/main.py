@@ -1,6 +1,5 @@
 """The console script `alexnet-tf <command>`."""
 
-import os
 import runpy
 import sys
 
@@ -17,7 +16,6 @@ COMMANDS = {
 
 def main():
     """Runs one command in this process; its own flags follow its name."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     command, rest = (sys.argv[1:2] or ["--help"])[0], sys.argv[2:]
     if command in ("-h", "--help", "help"):
         print("usage: alexnet-tf COMMAND [--flags]; alexnet-tf COMMAND --help lists a command's flags\n")

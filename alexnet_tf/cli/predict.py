@@ -7,11 +7,10 @@ import json
 import pathlib
 import sys
 
-import tensorflow as tf
 from absl import flags
 
 from alexnet_tf.cli import common
-from alexnet_tf.serving.classifier import Classifier
+from alexnet_tf.cli.startup import tf
 from alexnet_tf.serving.runners import classifier_runner, open_runner
 from alexnet_tf.training.runs import is_run, load_run
 
@@ -48,10 +47,7 @@ def main(argv):
 def _runner(path):
     if not is_run(path):
         return open_runner(path)
-    run = load_run(path)
-    return classifier_runner(
-        Classifier(run.model, run.mean, run.geometry.resize, run.geometry.crop, run.class_names),
-    )
+    return classifier_runner(common.classifier(load_run(path)))
 
 
 if __name__ == "__main__":

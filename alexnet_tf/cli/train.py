@@ -3,13 +3,15 @@
 alexnet-tf train --recipe=demo --workdir=DIR
 """
 
+import dataclasses
 import sys
+import typing
 
 from absl import flags
 
 from alexnet_tf.cli import common
 from alexnet_tf.training.loop import Interrupted, train_and_evaluate
-from alexnet_tf.training.recipes import RECIPES, STRATEGIES, get_recipe
+from alexnet_tf.training.recipes import RECIPES, STRATEGIES, Recipe, get_recipe
 
 INTERRUPTED_EXIT_CODE = 130
 
@@ -17,28 +19,20 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("recipe", None, f"how to train: {', '.join(RECIPES)}", required=True)
 flags.DEFINE_string("workdir", None, "directory of the run; a run that is in it is continued", required=True)
 flags.DEFINE_enum("strategy", "auto", STRATEGIES, "devices: one, all GPUs mirrored, or what suits")
-flags.DEFINE_string("dataset", None, "builtin:shapes, folder:PATH or tfds:NAME")
-flags.DEFINE_string("preset", None, "the network, as listed by alexnet-tf presets")
-flags.DEFINE_float("width", None, "factor on every hidden width, e.g. 0.25")
-flags.DEFINE_integer("image_size", None, "side of the input in pixels")
-flags.DEFINE_integer("batch_size", None, "images a step, over all devices")
-flags.DEFINE_integer("epochs", None, "passes over the training set")
-flags.DEFINE_integer("steps", None, "length in steps; decides where both are given")
-flags.DEFINE_integer("evaluate_every", None, "steps between validations and checkpoints")
-flags.DEFINE_float("learning_rate", None, "rate before the schedule")
-flags.DEFINE_integer("seed", None, "seed of weights, order and augmentation")
 
-OVERRIDES = (
-    "dataset", "preset", "width", "image_size", "batch_size", "epochs", "steps", "evaluate_every", "learning_rate",
-    "seed",
-)  # fmt: skip
+# One flag for each simple field of a recipe; not given, it leaves the recipe as it is.
+DEFINE = {str: flags.DEFINE_string, int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_boolean}
+OVERRIDES = [field for field in dataclasses.fields(Recipe) if field.metadata]
+for field in OVERRIDES:
+    kind = next(kind for kind in (*typing.get_args(field.type), field.type) if kind in DEFINE)
+    DEFINE[kind](field.name, None, field.metadata["help"])
 
 
 def main(argv):
     """Trains and prints the result."""
     common.no_arguments(argv)
-    overrides = {name: FLAGS[name].value for name in OVERRIDES if FLAGS[name].value is not None}
-    recipe = get_recipe(FLAGS.recipe, **overrides)
+    given = {field.name: FLAGS[field.name].value for field in OVERRIDES}
+    recipe = get_recipe(FLAGS.recipe, **{name: value for name, value in given.items() if value is not None})
     try:
         result = train_and_evaluate(recipe, FLAGS.workdir, FLAGS.strategy)
     except Interrupted as interruption:

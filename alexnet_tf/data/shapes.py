@@ -96,7 +96,7 @@ class _Figure:
 
     def __init__(self, name, rng):
         self.distance = _FIGURES[name]
-        self.radius = np.float32(SIDE * rng.uniform(0.26, 0.40))
+        self.radius = np.float32(SIDE * rng.uniform(0.30, 0.42))
         self.centre = rng.uniform(self.radius, SIDE - self.radius, size=2).astype(np.float32)
         turn = rng.uniform(0, 2 * np.pi)
         self.cos, self.sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))

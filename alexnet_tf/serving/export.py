@@ -49,14 +49,16 @@ def export(classifier, out, formats, images, preset):
         A list of `Parity`, one a format.
 
     Raises:
-        ValueError: on an unknown format, or an `out` that is not a previous export's or cannot be written to.
+        ValueError: on an unknown format, no image, or an `out` that is not a previous export's or cannot be
+            written to.
         ParityError: if a format is beyond its bound; nothing is left of this export, the previous one stays.
     """
-    out = pathlib.Path(out)
+    out = pathlib.Path(out).absolute()
     check(out, formats)
-    aside = out.with_name(out.name + ".partial")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
+    if not len(images):
+        raise ValueError("images must hold at least one image to compare on. Received: none")
+    aside, previous = _beside(out, "partial"), _beside(out, "previous")
+    aside.mkdir()
     try:
         manifest = {
             "preset": preset,
@@ -69,10 +71,11 @@ def export(classifier, out, formats, images, preset):
         manifest["parity"] = [dataclasses.asdict(row) for row in rows]
         (aside / runners.MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
         if out.exists():
-            shutil.rmtree(out)
+            out.rename(previous)
         aside.rename(out)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+    shutil.rmtree(previous, ignore_errors=True)
     return rows
 
 
@@ -81,16 +84,33 @@ def check(out, formats):
     unknown = [kind for kind in formats if kind not in FORMATS]
     if unknown or not formats:
         raise ValueError(f"formats must be some of {', '.join(FORMATS)}. Received: formats={','.join(formats)}")
-    out = pathlib.Path(out)
-    if out.exists() and not (out / runners.MANIFEST).is_file() and (not out.is_dir() or any(out.iterdir())):
+    out = pathlib.Path(out).absolute()
+    if out.exists() and not _is_export(out) and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"out must be new, empty or a previous export. Received: out={str(out)!r}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        aside = out.with_name(out.name + ".partial")
-        aside.mkdir(exist_ok=True)
-        aside.rmdir()
+        if not out.exists() and _beside(out, "previous").exists():
+            _beside(out, "previous").rename(out)  # An earlier export was cut off between its two renames.
+        for name in ("partial", "previous"):
+            if _beside(out, name).exists():
+                shutil.rmtree(_beside(out, name))
+        _beside(out, "partial").mkdir()
+        _beside(out, "partial").rmdir()
     except OSError as error:
         raise ValueError(f"out cannot be written to: {error}. Received: out={str(out)!r}") from error
+
+
+def _beside(out, name):
+    """A hidden directory of ours next to `out`, on the same file system, so that a rename is all it takes."""
+    return out.with_name(f".{out.name}.{name}")
+
+
+def _is_export(directory):
+    """Whether the directory's manifest is one that `export` wrote, and not another program's."""
+    try:
+        return "parity" in json.loads((directory / runners.MANIFEST).read_text())
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def _write(classifier, directory, kind, images, manifest):

@@ -52,7 +52,10 @@ def tflite_runner(file, manifest):
     """A `Runner` over an exported TFLite file."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(str(file))
+    try:
+        interpreter = Interpreter(str(file))
+    except ValueError as error:
+        raise ValueError(f"model cannot be read as a TFLite file: {error}. Received: {str(file)!r}") from error
     interpreter.allocate_tensors()
     source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
 

@@ -22,6 +22,7 @@ from alexnet_tf.training.progress import Progress
 from alexnet_tf.training.schedules import Plateau, schedule_factor, variable_rates
 
 LOG_EVERY = 10
+NAMED = 20  # Skipped files that are named; all are counted.
 RESULT = "result.json"
 
 
@@ -83,6 +84,7 @@ class _Trainer:
 
     def run(self, stop):
         """Trains to the end, validating and saving on the way."""
+        self._introduce()
         every = self.recipe.evaluate_every or self.steps_per_epoch
         result = None
         while (step := int(self.step.numpy())) < self.total_steps:
@@ -93,6 +95,16 @@ class _Trainer:
         result = result or self._validate()
         (self.workdir / RESULT).write_text(json.dumps(dataclasses.asdict(result), indent=2) + "\n")
         return result
+
+    def _introduce(self):
+        """Says what is about to be trained, and on what."""
+        kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+        print(
+            f"{self.recipe.preset}: {self.model.count_params():,} weights, {self.classes} classes, "
+            f"{self.dataset.train.count:,} images, {self.total_steps:,} steps of {self.recipe.batch_size}, "
+            f"{self.strategy.num_replicas_in_sync} {kind}",
+            file=sys.stderr,
+        )
 
     def _noise_end(self, step):
         """The step at which augmentation changes, so that no stretch of training reaches over it."""
@@ -197,8 +209,10 @@ class _Trainer:
             f"top-5 error {result.top5_error:.2%}, {result.examples} images",
             file=sys.stderr,
         )
-        for file in sorted(self.dataset.train.skipped | split.skipped):
-            print(f"skipped, cannot be read as an image: {file}", file=sys.stderr)
+        skipped = sorted(self.dataset.train.skipped | split.skipped)
+        if skipped:
+            files = "1 file" if len(skipped) == 1 else f"{len(skipped)} files"
+            print(f"{files} skipped, no image: {', '.join(skipped[:NAMED])}", file=sys.stderr)
         return result
 
     def _write(self, writer, step, values):

@@ -23,69 +23,65 @@ class LayerRate:
     rate: float
 
 
+_RANGES = (
+    (
+        ("batch_size", "epochs", "steps", "image_size", "evaluate_every", "statistics_examples", "patience"),
+        lambda value: value >= 1,
+        "at least 1",
+    ),
+    (("learning_rate", "width"), lambda value: value > 0, "above 0"),
+    (("seed", "drops", "warmup_steps", "noise_until", "weight_decay", "bias_rate"), lambda v: v >= 0, "at least 0"),
+    (("momentum", "decay_share"), lambda value: 0 < value < 1, "above 0 and below 1"),
+    (("dropout",), lambda value: 0 <= value < 1, "at least 0 and below 1"),
+)
+
+
+def _field(default, help_text):
+    return dataclasses.field(default=default, metadata={"help": help_text})
+
+
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """Everything that decides what a training run does, except where it is kept.
 
-    Attributes:
-        name: of the recipe it came from.
-        dataset, preset: by name.
-        width: factor on every hidden width of the preset.
-        image_size: input side in pixels; None for the preset's own.
-        initialization: `"preset"`, or `"he"`: N(0, 2 / fan-in) from conv2 to fc7, biases 0, fc8 near 0.
-        dropout: rate of both dropouts; None for the preset's own.
-        batch_size: the global batch, over all replicas.
-        epochs, steps: length of the run; `steps`, where given, decides.
-        optimizer: `"paper_sgd"` (section 5) or `"adam"`.
-        learning_rate: of the weights, before the schedule.
-        momentum, weight_decay: of `paper_sgd`.
-        bias_rate: biases' rate as a multiple of `learning_rate`.
-        decay_biases: whether weight decay acts on biases.
-        scheduled_biases: whether the schedule lowers the biases' rate too.
-        schedule: `"constant"`; `"plateau"`: divided by ten when validation error stops improving, at most
-            `drops` times; `"milestones"`: multiplied by .1 at each epoch listed; `"linear"`: constant for
-            `1 - decay_share` of the steps, then falling straight to 0.
-        patience: evaluations without a better top-1 error before a plateau counts.
-        warmup_steps: steps over which the rate rises from 0.
-        layer_rates: rates of single layers from given epochs on.
-        random_crop, flip, colour_noise: augmentation (section 4.1).
-        noise_until: epoch from which colour noise is off; None for never.
-        statistics_examples: training images from which mean and colours are taken; None for all.
-        evaluate_every: steps between validations; None for once an epoch.
-        seed: of weights, order, augmentation and the built-in set.
+    Each field says what it is in its metadata, which `alexnet-tf train --help` prints.
     """
 
     name: str
-    dataset: str = "builtin:shapes"
-    preset: str = "paper"
-    width: float = 1.0
-    image_size: int | None = None
-    initialization: str = "preset"
-    dropout: float | None = None
-    batch_size: int = 128
-    epochs: int = 90
-    steps: int | None = None
-    optimizer: str = "paper_sgd"
-    learning_rate: float = 0.01
-    momentum: float = 0.9
-    weight_decay: float = 0.0005
-    bias_rate: float = 1.0
-    decay_biases: bool = True
-    scheduled_biases: bool = True
-    schedule: str = "plateau"
+    dataset: str = _field("builtin:shapes", "builtin:shapes, folder:PATH or tfds:NAME")
+    preset: str = _field("paper", "the network, as listed by alexnet-tf presets")
+    width: float = _field(1.0, "factor on every hidden width, e.g. 0.25")
+    image_size: int | None = _field(None, "side of the input in pixels; the preset's own if not given")
+    initialization: str = _field("preset", "preset, or he: N(0, 2 / fan-in) from conv2 to fc7, biases 0, fc8 near 0")
+    dropout: float | None = _field(None, "rate of both dropouts; the preset's own if not given")
+    batch_size: int = _field(128, "images a step, over all devices")
+    epochs: int = _field(90, "passes over the training set")
+    steps: int | None = _field(None, "length in steps; decides where both are given")
+    optimizer: str = _field("paper_sgd", "paper_sgd (section 5) or adam")
+    learning_rate: float = _field(0.01, "of the weights, before the schedule")
+    momentum: float = _field(0.9, "of paper_sgd")
+    weight_decay: float = _field(0.0005, "of paper_sgd")
+    bias_rate: float = _field(1.0, "the biases' rate as a multiple of learning_rate")
+    decay_biases: bool = _field(True, "whether weight decay acts on biases")
+    scheduled_biases: bool = _field(True, "whether the schedule lowers the biases' rate too")
+    schedule: str = _field(
+        "plateau",
+        "constant; plateau: divided by ten when validation error stops improving, at most `drops` times; milestones: "
+        "divided by ten at the recipe's epochs; linear: constant, then falling straight to 0 over the last decay_share",
+    )
     milestones: tuple = ()
-    drops: int = 3
-    patience: int = 5
-    decay_share: float = 0.4
-    warmup_steps: int = 0
+    drops: int = _field(3, "of plateau")
+    patience: int = _field(5, "of plateau: evaluations without a better top-1 error before the rate falls")
+    decay_share: float = _field(0.4, "of linear: the share of all steps over which the rate falls")
+    warmup_steps: int = _field(0, "steps over which the rate rises from 0")
     layer_rates: tuple = ()
-    random_crop: bool = True
-    flip: bool = True
-    colour_noise: bool = True
-    noise_until: int | None = None
-    statistics_examples: int | None = None
-    evaluate_every: int | None = None
-    seed: int = 0
+    random_crop: bool = _field(True, "whether crops are random (section 4.1)")
+    flip: bool = _field(True, "whether half of the images are mirrored (section 4.1)")
+    colour_noise: bool = _field(True, "whether colours are shifted along their principal axes (section 4.1)")
+    noise_until: int | None = _field(None, "epoch from which colour noise is off; never if not given")
+    statistics_examples: int | None = _field(None, "training images that give mean and colours; all if not given")
+    evaluate_every: int | None = _field(None, "steps between validations and checkpoints; an epoch if not given")
+    seed: int = _field(0, "of weights, order, augmentation and the built-in set")
 
     def __post_init__(self):
         """Checks every field; raises ValueError naming the one that is wrong."""
@@ -93,14 +89,11 @@ class Recipe:
         _one_of("optimizer", self.optimizer, OPTIMIZERS)
         _one_of("schedule", self.schedule, SCHEDULES)
         _one_of("initialization", self.initialization, ("preset", "he"))
-        for field in ("batch_size", "epochs", "steps", "image_size", "evaluate_every", "statistics_examples"):
-            value = getattr(self, field)
-            if value is not None and value < 1:
-                raise ValueError(f"{field} must be at least 1. Received: {field}={value}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be above 0. Received: learning_rate={self.learning_rate}")
-        if self.seed < 0:
-            raise ValueError(f"seed must not be negative. Received: seed={self.seed}")
+        for fields, holds, allowed in _RANGES:
+            for field in fields:
+                value = getattr(self, field)
+                if value is not None and not holds(value):
+                    raise ValueError(f"{field} must be {allowed}. Received: {field}={value}")
         self.network()
 
     def network(self):
@@ -161,8 +154,8 @@ def _one_of(name, value, allowed):
 # ninety epochs, Adam instead of plain SGD, no dropout or noise since no image is seen twice, and small batches,
 # because a CPU pays by the image and not by the step.
 DEMO = Recipe(
-    "demo", initialization="he", dropout=0.0, batch_size=16, steps=290, optimizer="adam", learning_rate=1.5e-4,
-    schedule="linear", warmup_steps=20, colour_noise=False, statistics_examples=200, evaluate_every=290,
+    "demo", initialization="he", dropout=0.0, batch_size=16, steps=340, optimizer="adam", learning_rate=3e-4,
+    schedule="linear", warmup_steps=20, colour_noise=False, statistics_examples=200, evaluate_every=340,
 )  # fmt: skip
 
 # Section 5: divided by ten three times, whenever validation error stops improving.
