@@ -154,8 +154,8 @@ def _one_of(name, value, allowed):
 # ninety epochs, Adam instead of plain SGD, no dropout or noise since no image is seen twice, and small batches,
 # because a CPU pays by the image and not by the step.
 DEMO = Recipe(
-    "demo", initialization="he", dropout=0.0, batch_size=16, steps=340, optimizer="adam", learning_rate=3e-4,
-    schedule="linear", warmup_steps=20, colour_noise=False, statistics_examples=200, evaluate_every=340,
+    "demo", initialization="he", dropout=0.0, batch_size=16, steps=300, optimizer="adam", learning_rate=3e-4,
+    schedule="linear", warmup_steps=20, colour_noise=False, statistics_examples=200,
 )  # fmt: skip
 
 # Section 5: divided by ten three times, whenever validation error stops improving.
