@@ -18,7 +18,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "directory of the run", required=True)
 flags.DEFINE_string("dataset", None, "another dataset of the same classes; its validation part is used")
 flags.DEFINE_integer("views", 1, "1: the centre; 10: corners, centre and their mirror images")
-flags.DEFINE_integer("batch_size", 64, "images at a time")
+flags.DEFINE_integer("batch_size", 64, "images at a time", lower_bound=1)
 flags.DEFINE_bool("json", False, "print JSON")
 
 
