@@ -114,7 +114,7 @@ def test_a_file_that_is_no_image_is_skipped_and_named(folder, tmp_path, capsys):
     bad = tmp_path / "set" / "train" / "dark" / "bad.jpg"
     bad.write_text("not an image")
     train_and_evaluate(get_recipe("demo", dataset=folder, steps=6, **NARROW), tmp_path / "run", "none")
-    assert f"skipped, cannot be read as an image: {bad}" in capsys.readouterr().err
+    assert f"1 file skipped, no image: {bad}" in capsys.readouterr().err
 
 
 def test_sums_by_hand():
