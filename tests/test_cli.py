@@ -5,6 +5,10 @@ import subprocess
 import sys
 
 import pytest
+import tensorflow as tf
+
+from alexnet_tf.cli import common
+from alexnet_tf.data import pipeline, shapes, sources
 
 
 def _run(*arguments):
@@ -20,10 +24,6 @@ def test_train_evaluate_export_predict(tmp_path):
     evaluated = json.loads(_run("evaluate", f"--workdir={run}", "--json").stdout)
     assert evaluated["examples"] == 500 and 0 <= evaluated["top1_error"] <= 1
     assert _run("export", f"--workdir={run}", f"--out={out}", "--formats=saved_model,tflite").returncode == 0
-    import tensorflow as tf
-
-    from alexnet_tf.data import shapes
-
     image, bad = tmp_path / "image.png", tmp_path / "bad.jpg"
     image.write_bytes(tf.io.encode_png(shapes.draw(0, "validation", 0)[0]).numpy())
     bad.write_text("text")
@@ -48,8 +48,6 @@ TRAIN = ["train", "--recipe=demo", "--width=0.0625", "--image_size=67", "--steps
 
 def _image_folder(root, **images):
     """Writes that many small images into each named sub-folder."""
-    import tensorflow as tf
-
     for name, count in images.items():
         (root / name).mkdir(parents=True)
         for number in range(count):
@@ -104,3 +102,14 @@ def test_a_file_that_is_no_image_is_skipped_and_counted_in_training(tmp_path):
     assert "1 file skipped" in done.stderr and "broken.jpg" in done.stderr
     # The same workdir with another network.
     _assert_one_line(_run(*arguments, "--preset=one_tower"), 1, "differs in preset: 'paper' there, 'one_tower' now")
+
+
+def test_a_label_outside_the_classes_is_one_line():
+    def load(index):
+        return {"image": tf.zeros([76, 76, 3], tf.uint8), "label": tf.constant(7, tf.int64), "weight": 1.0}
+
+    split, none = sources.IndexedSplit(4, load), pipeline.Augmentation(False, False, False)
+    batches = pipeline.training_batches(split, 2, 2, pipeline.Geometry(76, 67), none, seed=0)
+    with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+        next(iter(batches))
+    assert common.one_line(raised.value) == "labels must be in [0, 2), the classes of the network. Received: 7"

@@ -1,5 +1,6 @@
 """What every command does: run, and turn a user's mistake into one line."""
 
+import re
 import sys
 
 from absl import app, flags, logging
@@ -8,6 +9,9 @@ from alexnet_tf.cli.startup import tf
 from alexnet_tf.serving.classifier import Classifier
 
 USER_ERRORS = (ValueError, FloatingPointError, OSError, tf.errors.InvalidArgumentError)
+
+# What TensorFlow makes of `tf.debugging.Assert(condition, [message, value])`.
+_ASSERTION = re.compile(r"assertion failed: \[(.*?)\] \[(.*?)\]")
 
 
 def run(main):
@@ -18,7 +22,7 @@ def run(main):
         try:
             return main(argv)
         except USER_ERRORS as error:
-            print(f"error: {_one_line(error)}", file=sys.stderr)
+            print(f"error: {one_line(error)}", file=sys.stderr)
             return 1
 
     app.run(guarded, flags_parser=_parse)
@@ -28,7 +32,7 @@ def _parse(argv):
     try:
         return flags.FLAGS(argv)
     except flags.Error as error:
-        print(f"error: {_one_line(error)}; see {argv[0]} --help", file=sys.stderr)
+        print(f"error: {one_line(error)}; see {argv[0]} --help", file=sys.stderr)
         sys.exit(2)
 
 
@@ -43,6 +47,8 @@ def classifier(run):
     return Classifier(run.model, run.mean, run.geometry.resize, run.geometry.crop, run.class_names)
 
 
-def _one_line(error):
-    text = getattr(error, "message", None) or str(error)
-    return " ".join(text.split())
+def one_line(error):
+    """An error's message on one line, without what TensorFlow puts round a failed assertion."""
+    text = " ".join((getattr(error, "message", None) or str(error)).split())
+    failed = _ASSERTION.search(text)
+    return " ".join(failed.groups()) if failed else text

@@ -98,7 +98,7 @@ def _square(image, resize):
 
 def _checked_label(example, classes):
     label = example["label"]
-    message = f"labels must be in [0, {classes}), the classes of the network. Received a label outside"
+    message = f"labels must be in [0, {classes}), the classes of the network. Received:"
     with tf.control_dependencies([tf.debugging.Assert((label >= 0) & (label < classes), [message, label])]):
         return tf.identity(label)
 
