@@ -13,7 +13,7 @@ class Stage:
     Attributes:
         name: `conv1` … `fc8`.
         output_shape: without the batch; what follows up to the next weighted layer is not counted in.
-        weights: kernel and biases.
+        weights: kernel and biases, and those of a normalisation that follows.
         multiply_adds: of one image's forward pass, biases left out.
     """
 
@@ -28,8 +28,11 @@ def stages(preset):
     model = AlexNet(preset, classes=preset.layers[-1].units)
     found = []
     for layer in model.layers:
-        if layer.count_params():
+        if hasattr(layer, "kernel"):
             shape = tuple(layer.output.shape[1:])
             multiply_adds = math.prod(shape[:-1]) * math.prod(layer.kernel.shape)
             found.append(Stage(layer.name, shape, layer.count_params(), multiply_adds))
+        elif layer.trainable_weights:  # A normalisation's belong to the layer before it.
+            own = sum(math.prod(variable.shape) for variable in layer.trainable_weights)
+            found[-1] = dataclasses.replace(found[-1], weights=found[-1].weights + own)
     return found

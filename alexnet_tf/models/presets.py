@@ -8,7 +8,8 @@ Classification with Deep Convolutional Neural Networks" (NIPS 2012).
 
 import dataclasses
 
-from alexnet_tf.models import specs
+from alexnet_tf.models.preset import Preset
+from alexnet_tf.models.replicas import BN, CAFFE, CAFFENET, TORCHVISION
 from alexnet_tf.models.specs import (
     LRN,
     Activation,
@@ -20,60 +21,6 @@ from alexnet_tf.models.specs import (
     MaxPool,
     SpatialNorm,
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Preprocessing:
-    """How a photograph becomes an input: the shorter side to `resize`, a crop of the input size, minus the mean.
-
-    Attributes:
-        resize: pixels of the shorter side before cropping, for the preset's own input size.
-        mean: `"image"` (the per-pixel mean image of the training set, of which the central crop is
-            subtracted) or `"pixel"` (its mean colour). Pixels stay on the scale 0 to 255.
-    """
-
-    resize: int = 256
-    mean: str = "image"
-
-
-@dataclasses.dataclass(frozen=True)
-class Preset:
-    """One network, completely: layers with their constants and initialisation, input and preprocessing.
-
-    Attributes:
-        name: what `AlexNet(preset=...)` takes.
-        summary: one line for the table of presets.
-        input_size: height and width of the input in pixels.
-        layers: layer specifications (`alexnet_tf.models.specs`) from the image to the logits. The last one is
-            the classifier; its number of units is replaced by the number of classes.
-        channels: colour channels of the input.
-        preprocessing: from a photograph to an input.
-    """
-
-    name: str
-    summary: str
-    input_size: int
-    layers: tuple
-    channels: int = 3
-    preprocessing: Preprocessing = Preprocessing()
-
-    def widened(self, factor):
-        """The same network with every hidden width multiplied by `factor`; `classes` stay.
-
-        Raises:
-            ValueError: if a width is not a whole number, or not a multiple of its layer's groups.
-        """
-        if factor == 1:
-            return self
-        *hidden, classifier = self.layers
-        layers = tuple(specs.widened(layer, factor) for layer in hidden)
-        return dataclasses.replace(self, layers=(*layers, classifier))
-
-    def changed(self, **by_type):
-        """A copy in which fields of all layers of a type are replaced, e.g. `changed(Dropout=dict(rate=0.0))`."""
-        layers = tuple(dataclasses.replace(layer, **by_type.get(type(layer).__name__, {})) for layer in self.layers)
-        return dataclasses.replace(self, layers=layers)
-
 
 RELU = Activation("relu")
 
@@ -106,24 +53,36 @@ PAPER = Preset("paper", "the paper as printed: two towers, 227 pixels", 227, _pa
 
 ONE_TOWER = Preset("one_tower", "the paper's widths without the split", 227, _paper_layers(groups=1))
 
-# Net 145. Output sides round up (layer.py), conv1's ReLU comes after pooling, a spatial normalisation that the
-# paper omits follows LRN 2, and conv3 to conv5 start three times wider.
-ORIGINAL = Preset(
-    "original", "the code that ran in 2012 (net 145): 224 pixels", 224,
-    (
-        Conv("conv1", 96, 11, stride=4, padding="ceil"), CODE_LRN, MaxPool(padding="ceil"), RELU,
-        Conv("conv2", 256, 5, groups=2, bias=1.0), RELU, CODE_LRN, SpatialNorm(), MaxPool(padding="ceil"),
-        Conv("conv3", 384, 3, stddev=0.03), RELU,
-        Conv("conv4", 384, 3, groups=2, stddev=0.03, bias=1.0), RELU,
-        Conv("conv5", 256, 3, groups=2, stddev=0.03, bias=1.0), MaxPool(padding="ceil"), RELU,
+
+def _code_layers(groups, *widths):
+    """Net 145 and its half. Output sides round up (layer.py), conv1's ReLU comes after pooling, a spatial
+    normalisation that the paper omits follows LRN 2, and conv3 to conv5 start three times wider.
+    """
+    conv1, conv2, conv3, conv4, conv5 = widths
+    norm = dataclasses.replace(CODE_LRN, groups=groups)
+    return (
+        Conv("conv1", conv1, 11, stride=4, padding="ceil"), norm, MaxPool(padding="ceil"), RELU,
+        Conv("conv2", conv2, 5, groups=groups, bias=1.0), RELU, norm, SpatialNorm(), MaxPool(padding="ceil"),
+        Conv("conv3", conv3, 3, stddev=0.03), RELU,
+        Conv("conv4", conv4, 3, groups=groups, stddev=0.03, bias=1.0), RELU,
+        Conv("conv5", conv5, 3, groups=groups, stddev=0.03, bias=1.0), MaxPool(padding="ceil"), RELU,
         Flatten(),
         Dense("fc6", 4096, bias=1.0), RELU, PAPER_DROPOUT,
         Dense("fc7", 4096, bias=1.0), RELU, PAPER_DROPOUT,
         Dense("fc8", 1000),
-    ),
+    )  # fmt: skip
+
+
+ORIGINAL = Preset(
+    "original", "the code that ran in 2012 (net 145): 224 pixels", 224, _code_layers(2, 96, 256, 384, 384, 256)
+)
+
+ONE_COLUMN = Preset(
+    "one_column", "half of net 145: one of its two columns, with all of conv5", 224,
+    _code_layers(1, 48, 128, 192, 192, 256),
 )  # fmt: skip
 
-PRESETS = {preset.name: preset for preset in (PAPER, ORIGINAL, ONE_TOWER)}
+PRESETS = {preset.name: preset for preset in (PAPER, ORIGINAL, ONE_TOWER, ONE_COLUMN, CAFFE, CAFFENET, TORCHVISION, BN)}
 
 # For comparison in tables only. LeCun, Bottou, Bengio and Haffner (1998) in the form that is usual today: all of
 # conv2's maps connected, plain average pooling, a dense classifier.

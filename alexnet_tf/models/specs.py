@@ -17,40 +17,41 @@ from alexnet_tf.models.layers import (
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class Initialization:
-    """How a weighted layer starts: N(0, stddev²), or `"he"` for N(0, 2 / fan-in); one constant for its biases."""
+def _initializers(stddev, bias, fan_in):
+    """A weighted layer's start as keyword arguments of its Keras layer.
 
-    stddev: float | str = 0.01
-    bias: float = 0.0
-
-    def initializers(self):
-        """The two as keyword arguments of a Keras layer."""
-        if self.stddev == "he":
-            kernel = keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal")
-        else:
-            kernel = keras.initializers.RandomNormal(stddev=self.stddev)
-        return {"kernel_initializer": kernel, "bias_initializer": keras.initializers.Constant(self.bias)}
+    Args:
+        stddev: of N(0, stddev²); or `"he"`: N(0, 2 / fan-in); or `"torch"`: uniform within 1 / sqrt(fan-in).
+        bias: a constant, or `"torch"` for the same interval.
+        fan_in: inputs of one unit.
+    """
+    interval = keras.initializers.RandomUniform(-(fan_in**-0.5), fan_in**-0.5)
+    he = keras.initializers.RandomNormal(stddev=(2 / fan_in) ** 0.5)
+    kernel = {"he": he, "torch": interval}.get(stddev) or keras.initializers.RandomNormal(stddev=stddev)
+    return {
+        "kernel_initializer": kernel,
+        "bias_initializer": interval.clone() if bias == "torch" else keras.initializers.Constant(bias),
+    }
 
 
 @dataclasses.dataclass(frozen=True)
 class Conv:
-    """A convolution. `padding`: "same", "valid", or "ceil" (the 2012 code: the output side is rounded up)."""
+    """A convolution. `padding`: "same", "valid", pixels, or "ceil" (the 2012 code: the output side is rounded up)."""
 
     name: str
     filters: int
     kernel: int
     stride: int = 1
-    padding: str = "same"
+    padding: str | int = "same"
     groups: int = 1
     stddev: float | str = 0.01
-    bias: float = 0.0
+    bias: float | str = 0.0
 
     def layers(self, shape, name):
-        padding, before = _ceil_padding(self.padding, shape, self.kernel, self.stride, name, fill="zero")
+        padding, before = _explicit_padding(self.padding, shape, self.kernel, self.stride, name, fill="zero")
         conv = GroupedConv2D(
             self.filters, self.kernel, strides=self.stride, padding=padding, groups=self.groups, name=self.name,
-            **Initialization(self.stddev, self.bias).initializers(),
+            **_initializers(self.stddev, self.bias, self.kernel**2 * shape[-1] // self.groups),
         )  # fmt: skip
         return [*before, conv]
 
@@ -62,11 +63,30 @@ class Dense:
     name: str
     units: int
     stddev: float | str = 0.01
-    bias: float = 0.0
+    bias: float | str = 0.0
 
     def layers(self, shape, name):
-        initializers = Initialization(self.stddev, self.bias).initializers()
-        return [keras.layers.Dense(self.units, name=self.name, **initializers)]
+        return [keras.layers.Dense(self.units, name=self.name, **_initializers(self.stddev, self.bias, shape[-1]))]
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """Division of each input channel by its deviation in grey levels."""
+
+    deviations: tuple
+
+    def layers(self, shape, name):
+        return [keras.layers.Rescaling([1 / deviation for deviation in self.deviations], name=name("scale"))]
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchNorm:
+    """Batch normalisation of each channel."""
+
+    momentum: float = 0.9
+
+    def layers(self, shape, name):
+        return [keras.layers.BatchNormalization(momentum=self.momentum, epsilon=1e-5, name=name("bn"))]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +134,7 @@ class MaxPool:
     padding: str = "valid"
 
     def layers(self, shape, name):
-        padding, before = _ceil_padding(self.padding, shape, self.size, self.stride, name, fill="lowest")
+        padding, before = _explicit_padding(self.padding, shape, self.size, self.stride, name, fill="lowest")
         return [*before, keras.layers.MaxPooling2D(self.size, self.stride, padding, name=name("pool"))]
 
 
@@ -167,11 +187,12 @@ def widened(spec, factor):
     return spec
 
 
-def _ceil_padding(padding, shape, window, stride, name, fill):
-    """Keras' padding argument, and the layers that must come before so that "ceil" needs no more than "valid"."""
-    if padding != "ceil":
-        return padding, []
-    extra = [-(side - window) % stride for side in shape[:2]]
-    return "valid", [CeilPadding2D(extra, fill, name=name("pad" if fill == "zero" else "poolpad"))] if any(
-        extra
-    ) else []
+def _explicit_padding(padding, shape, window, stride, name, fill):
+    """Keras' padding argument, and the layers that must come before, so that it is never more than Keras offers."""
+    name = name("pad" if fill == "zero" else "poolpad")
+    if padding == "ceil":
+        extra = [-(side - window) % stride for side in shape[:2]]
+        return "valid", [CeilPadding2D(extra, fill, name=name)] if any(extra) else []
+    if isinstance(padding, int):
+        return "valid", [keras.layers.ZeroPadding2D(padding, name=name)]
+    return padding, []
