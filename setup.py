@@ -18,7 +18,7 @@ setuptools.setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=setuptools.find_packages(include=["alexnet_tf", "alexnet_tf.*"]),
-    package_data={"alexnet_tf": ["py.typed"]},
+    package_data={"alexnet_tf": ["py.typed", "models/pretrained/*.tsv"]},
     install_requires=[
         "tensorflow>=2.18",
         "keras>=3.5",
@@ -27,10 +27,13 @@ setuptools.setup(
         "tensorboard",
         "ai-edge-litert",
         "numpy",
+        "h5py",
+        "protobuf",
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]"],
-        "dev": ["pytest", "ruff"],
+        "torch": ["torch"],
+        "dev": ["pytest", "ruff", "opencv-python-headless<5", "torch"],
         "bench": ["torch"],
     },
     entry_points={"console_scripts": ["alexnet-tf=alexnet_tf.cli.main:main"]},

@@ -18,6 +18,8 @@ _EXPORTS = {
     "GroupedConv2D": "alexnet_tf.models.layers",
     "LocalResponseNormalization": "alexnet_tf.models.layers",
     "SpatialNormalization": "alexnet_tf.models.layers",
+    "preprocess_input": "alexnet_tf.models.pretrained.imagenet",
+    "decode_predictions": "alexnet_tf.models.pretrained.imagenet",
     "RECIPES": "alexnet_tf.training.recipes",
     "Recipe": "alexnet_tf.training.recipes",
     "train_and_evaluate": "alexnet_tf.training.loop",

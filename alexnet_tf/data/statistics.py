@@ -28,9 +28,13 @@ class Statistics:
     def mean(self, kind, size):
         """The mean to subtract from a `size` by `size` crop: `"image"` (size, size, 3), or `"pixel"` (3,).
 
+        A colour as `kind` is a mean that is given, not taken: (3,).
+
         Raises:
-            ValueError: if `kind` is neither.
+            ValueError: if `kind` is none of these.
         """
+        if not isinstance(kind, str):
+            return np.asarray(kind, np.float32)
         if kind == "image":
             return central_crop(self.mean_image, size)
         if kind == "pixel":

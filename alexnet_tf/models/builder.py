@@ -5,6 +5,7 @@ import dataclasses
 import keras
 
 from alexnet_tf.models.presets import get_preset
+from alexnet_tf.models.pretrained.load import load_weights
 from alexnet_tf.models.specs import Flatten
 
 
@@ -26,7 +27,9 @@ def AlexNet(  # noqa: N802 - a constructor by convention, as in keras.applicatio
         preset: name of a preset (see `alexnet_tf.PRESETS`) or a `Preset` of your own.
         include_top: whether the dense layers are built. Without them the output is the last pooled feature map,
             (batch, 6, 6, 256) at full size.
-        weights: None for fresh weights, or the path of a `.weights.h5` file of the same network.
+        weights: None for fresh weights; `"imagenet"` for the published ones of `caffe`, `caffenet` and
+            `torchvision`; or the path of a `.caffemodel`, `.pth` or `.weights.h5` file, or of a finished run's
+            workdir. Layers that do not fit (other classes, no top) start fresh, with a warning that names them.
         input_shape: (height, width, channels); None for the preset's own size.
         classes: number of outputs; used with `include_top` only.
         classifier_activation: activation after `fc8`, computed in float32; None for logits.
@@ -54,7 +57,7 @@ def AlexNet(  # noqa: N802 - a constructor by convention, as in keras.applicatio
         outputs = softmax(outputs)
     model = keras.Model(inputs, outputs, name=f"alexnet_{preset.name}")
     if weights is not None:
-        _load_weights(model, weights)
+        load_weights(model, weights, preset.name)
     return model
 
 
@@ -86,12 +89,3 @@ def _apply(specs, outputs, preset_name):
                     "Allowed: 67 pixels and more"
                 )
     return outputs
-
-
-def _load_weights(model, weights):
-    if not str(weights).endswith(".weights.h5"):
-        raise ValueError(f"weights must be None or the path of a .weights.h5 file. Received: weights={weights!r}")
-    try:
-        model.load_weights(weights)
-    except OSError as error:
-        raise ValueError(f"weights cannot be read: {error}. Received: weights={weights!r}") from error
