@@ -33,7 +33,7 @@ setuptools.setup(
     extras_require={
         "gpu": ["tensorflow[and-cuda]"],
         "torch": ["torch"],
-        "dev": ["pytest", "ruff", "opencv-python-headless<5", "torch"],
+        "dev": ["pytest", "ruff", "opencv-python-headless<5", "torch==2.13.0"],
         "bench": ["torch"],
     },
     entry_points={"console_scripts": ["alexnet-tf=alexnet_tf.cli.main:main"]},

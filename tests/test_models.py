@@ -104,6 +104,28 @@ def test_full_size(preset, side, weights):
             assert layer.count_params() == count, name
 
 
+@pytest.mark.parametrize(
+    "preset, side, weights",
+    [
+        ("caffe", 227, 60_965_224), ("caffenet", 227, 60_965_224), ("torchvision", 224, 61_100_840),
+        ("bn", 227, 60_965_224 + 2 * (96 + 256 + 384 + 384 + 256)),
+    ],
+)  # fmt: skip
+def test_replicas_at_full_size(preset, side, weights):
+    model = AlexNet(preset)
+    assert model.input_shape == (None, side, side, 3)
+    assert sum(np.prod(variable.shape) for variable in model.trainable_variables) == weights
+    for name, (shape, _) in TABLE.items():
+        found = model.get_layer(name).output.shape[1:]
+        assert found[:-1] == shape[:-1] and (found == shape or preset == "torchvision"), name
+
+
+def test_one_column_is_half_of_the_original():
+    model = AlexNet("one_column")
+    assert [model.get_layer(f"conv{n}").filters for n in range(1, 6)] == [48, 128, 192, 192, 256]
+    assert model.get_layer("pool5").output.shape[1:] == (6, 6, 256)
+
+
 def test_orders_of_the_original():
     names = [layer.name for layer in AlexNet(get_preset("original").widened(1 / 16), classes=10).layers]
     assert names[1:6] == ["pad1", "conv1", "norm1", "pool1", "relu1"]
@@ -138,7 +160,7 @@ def test_without_top_and_lenet():
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"preset": "vgg"}, "Allowed: one_tower, original, paper. Received: preset='vgg'"),
+        ({"preset": "vgg"}, "Allowed: bn, .*torchvision. Received: preset='vgg'"),
         ({"classes": 0}, "classes"),
         ({"input_shape": (20, 20, 3)}, "input_shape"),
         ({"weights": "imagenet"}, "weights"),

@@ -11,6 +11,7 @@ COMMANDS = {
     "export": "write a SavedModel and TFLite files",
     "predict": "label image files",
     "presets": "the networks side by side",
+    "weights": "turn published weights into a .weights.h5 file",
 }
 
 

@@ -15,6 +15,7 @@ import tensorflow as tf
 from alexnet_tf.data import images as image_functions
 from alexnet_tf.data import pipeline, sources, statistics
 from alexnet_tf.evaluation.evaluate import evaluate, sums
+from alexnet_tf.models.pretrained.load import RUN_WEIGHTS
 from alexnet_tf.training import runs
 from alexnet_tf.training.distribution import make_strategy
 from alexnet_tf.training.optimizer import PaperSGD, build_optimizer
@@ -93,6 +94,7 @@ class _Trainer:
             result = self._validate()
             self.checkpoints.save()
         result = result or self._validate()
+        self.model.save_weights(self.workdir / RUN_WEIGHTS)
         (self.workdir / RESULT).write_text(json.dumps(dataclasses.asdict(result), indent=2) + "\n")
         return result
 

@@ -1,0 +1,136 @@
+"""Published networks, full size, against runtimes that are not ours: OpenCV's dnn and PyTorch."""
+
+import cv2
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+from helpers import caffemodel, channels_first, enliven, figures
+from torch import nn
+
+from alexnet_tf.models.builder import AlexNet
+from alexnet_tf.models.pretrained.imagenet import preprocess_input
+
+# Kernel size, filters, stride, padding, groups.
+_CONVOLUTIONS = {
+    "conv1": (11, 96, 4, 0, 1), "conv2": (5, 256, 1, 2, 2), "conv3": (3, 384, 1, 1, 1), "conv4": (3, 384, 1, 1, 2),
+    "conv5": (3, 256, 1, 1, 2),
+}  # fmt: skip
+_POOL = "pooling_param { pool: MAX kernel_size: 3 stride: 2 }"
+_NORM = "lrn_param { local_size: 5 alpha: 0.0001 beta: 0.75 }"
+
+
+def _deploy(pool_first):
+    """A deploy prototxt of BVLC's AlexNet, or of CaffeNet, down to the logits."""
+    text = 'name: "net"\ninput: "data"\ninput_shape { dim: 8 dim: 3 dim: 227 dim: 227 }\n'
+    bottom = "data"
+
+    def layer(name, kind, parameters="", top=None):
+        nonlocal text, bottom
+        top = top or name
+        text += f'layer {{ name: "{name}" type: "{kind}" bottom: "{bottom}" top: "{top}" {parameters} }}\n'
+        bottom = top
+
+    for number in range(1, 6):
+        kernel, filters, stride, padding, groups = _CONVOLUTIONS[f"conv{number}"]
+        sizes = f"num_output: {filters} kernel_size: {kernel} stride: {stride} pad: {padding} group: {groups}"
+        layer(f"conv{number}", "Convolution", f"convolution_param {{ {sizes} }}")
+        layer(f"relu{number}", "ReLU")
+        if number in (1, 2):
+            after = [(f"norm{number}", "LRN", _NORM), (f"pool{number}", "Pooling", _POOL)]
+            for each in reversed(after) if pool_first else after:
+                layer(*each)
+    layer("pool5", "Pooling", _POOL)
+    for number, units in ((6, 4096), (7, 4096), (8, 1000)):
+        layer(f"fc{number}", "InnerProduct", f"inner_product_param {{ num_output: {units} }}")
+        if number < 8:
+            layer(f"relu{number}", "ReLU")
+    return text
+
+
+@pytest.mark.parametrize("preset, v1", [("caffe", True), ("caffe", False), ("caffenet", True), ("caffenet", False)])
+def test_caffe_in_opencv(preset, v1, tmp_path):
+    source = enliven(AlexNet(preset, classifier_activation=None))
+    data = caffemodel(channels_first(source, bgr=True), v1)
+    file = tmp_path / "net.caffemodel"
+    file.write_bytes(data)
+    model = AlexNet(preset, weights=str(file), classifier_activation=None)
+    inputs = preprocess_input(figures(8, 227), preset)
+    net = cv2.dnn.readNetFromCaffe(_deploy(preset == "caffenet").encode(), data)
+    net.setInput(np.ascontiguousarray(inputs[..., ::-1].transpose(0, 3, 1, 2)))
+    expected, found = net.forward(), model(inputs).numpy()
+    assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
+    assert expected.std() > 0.1
+
+
+class _Half(nn.Module):
+    """What the paper does to both hidden dense layers at test time (section 4.2)."""
+
+    def forward(self, inputs):
+        return inputs * 0.5
+
+
+def _torch_network(preset, arrays):
+    """The network in PyTorch, with modules named as our layers are."""
+    wide = {"torchvision": (64, 192, 384, 256, 256)}.get(preset, (96, 256, 384, 384, 256))
+    groups = 2 if preset == "paper" else 1
+    # PyTorch divides alpha by the size.
+    norm = {} if preset == "torchvision" else {n: nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0) for n in (1, 2)}
+    modules, channels = {}, 3
+    for number, filters in enumerate(wide, 1):
+        kernel, _, stride, padding, grouped = _CONVOLUTIONS[f"conv{number}"]
+        padding = 2 if preset == "torchvision" and number == 1 else padding
+        grouped = groups if grouped == 2 else 1
+        modules[f"conv{number}"] = nn.Conv2d(channels, filters, kernel, stride, padding, groups=grouped)
+        modules[f"relu{number}"] = nn.ReLU()
+        if number in norm:
+            modules[f"norm{number}"] = norm[number]
+        if number in (1, 2, 5):
+            modules[f"pool{number}"] = nn.MaxPool2d(3, 2)
+        channels = filters
+    modules["flatten"] = nn.Flatten()
+    for number, units in ((6, (9216, 4096)), (7, (4096, 4096)), (8, (4096, 1000))):
+        modules[f"fc{number}"] = nn.Linear(*units)
+        if number < 8:
+            modules[f"relu{number}"] = nn.ReLU()
+            if preset != "torchvision":
+                modules[f"half{number}"] = _Half()
+    network = nn.Sequential()
+    for name, module in modules.items():
+        network.add_module(name, module)
+    for name, (kernel, bias) in arrays.items():
+        module = network.get_submodule(name)
+        module.weight.data, module.bias.data = torch.from_numpy(kernel), torch.from_numpy(bias)
+    return network
+
+
+@pytest.mark.parametrize("preset", ["torchvision", "one_tower", "paper"])
+def test_forward_and_gradients_in_pytorch(preset, tmp_path):
+    source = enliven(AlexNet(preset, classifier_activation=None))
+    arrays = channels_first(source)
+    network = _torch_network(preset, arrays)
+    file = tmp_path / "net.pth"
+    torch.save(network.state_dict(), file)
+    model = AlexNet(preset, weights=str(file), classifier_activation=None)
+    # Dropout is off in both: a training step without it, not inference.
+    images, labels = figures(8, model.input_shape[1]), np.arange(8)
+    inputs = preprocess_input(images, preset, mean=(123.675, 116.28, 103.53))
+    scaled = inputs / np.float32([58.395, 57.12, 57.375]) if preset == "torchvision" else inputs
+
+    logits = network(torch.from_numpy(np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))))
+    nn.functional.cross_entropy(logits, torch.from_numpy(labels)).backward()
+    with tf.GradientTape() as tape:
+        found = model(inputs, training=False)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, found)
+    gradients = tape.gradient(loss, [v.value for v in model.trainable_variables])
+    expected = logits.detach().numpy()
+    assert np.abs(found - expected).max() <= 1e-4 * np.abs(expected).max()
+
+    # Ours, turned by the model itself: gradients take the place of weights.
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        variable.assign(gradient)
+    for name, (kernel, bias) in channels_first(model).items():
+        module = network.get_submodule(name)
+        for ours, theirs in ((kernel, module.weight.grad.numpy()), (bias, module.bias.grad.numpy())):
+            assert np.abs(ours - theirs).max() <= 1e-3 * np.abs(theirs).max(), name
