@@ -29,10 +29,9 @@ def read_pth(path):
     pathlib.Path(path).open("rb").close()  # A missing file is not a broken one.
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # The unpickler raises whatever it meets.
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    except Exception as error:  # The unpickler raises whatever it meets, and its text recommends running the file.
         raise ValueError(
-            f"weights are no .pth file of tensors, or cut short: {reason}. Received: {str(path)!r}"
+            f"weights are no .pth file that holds nothing but tensors, or cut short. Received: {str(path)!r}"
         ) from error
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise ValueError(f"weights must be a state dict of tensors. Received: {str(path)!r}")
