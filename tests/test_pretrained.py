@@ -126,7 +126,9 @@ def test_what_was_never_published():
 
 
 def test_download_is_checked_and_explained(tmp_path, monkeypatch):
-    monkeypatch.setattr(keras.config, "keras_home", lambda: str(tmp_path))
+    get_file = keras.utils.get_file
+    cache = {"cache_dir": str(tmp_path / "cache")}
+    monkeypatch.setattr(keras.utils, "get_file", lambda *names, **options: get_file(*names, **options, **cache))
     nowhere = load.Published((tmp_path / "nothing.caffemodel").as_uri(), ("sha1", "00"))
     monkeypatch.setitem(load.PUBLISHED, "caffe", nowhere)
     with pytest.raises(ValueError, match="cannot be downloaded.*give its path as weights"):

@@ -84,13 +84,12 @@ def fetch(preset_name):
             f"weights='imagenet' were published for {', '.join(PUBLISHED)} only. Received: preset={preset_name!r}"
         )
     published = PUBLISHED[preset_name]
-    cache = pathlib.Path(keras.config.keras_home()) / "models"
     try:
-        path = pathlib.Path(keras.utils.get_file(published.file, published.url, cache_subdir=str(cache)))
+        path = pathlib.Path(keras.utils.get_file(published.file, published.url, cache_subdir="models"))
     except Exception as error:  # get_file raises a bare Exception for whatever the network did.
         raise ValueError(
             f"weights='imagenet' cannot be downloaded: {error}. Download {published.url} elsewhere, then give its "
-            f"path as weights, or put it into {cache}"
+            "path as weights, or put it into ~/.keras/models"
         ) from error
     algorithm, expected = published.digest
     found = hashlib.new(algorithm, path.read_bytes()).hexdigest()
