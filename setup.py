@@ -33,6 +33,7 @@ setuptools.setup(
     extras_require={
         "gpu": ["tensorflow[and-cuda]"],
         "torch": ["torch"],
+        "plots": ["matplotlib"],
         "dev": ["pytest", "ruff", "opencv-python-headless<5", "torch==2.13.0"],
         "bench": ["torch"],
     },

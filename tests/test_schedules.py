@@ -63,3 +63,11 @@ def test_initialization_and_dropout_are_the_recipes():
     network = dataclasses.replace(PAPER, initialization="he", dropout=0.0).network()
     by_name = {layer.name: layer for layer in network.layers if hasattr(layer, "name")}
     assert by_name["conv1"].stddev == 0.01 and by_name["conv3"].stddev == "he" and by_name["conv2"].bias == 0
+
+
+def test_the_codes_start_is_the_papers_but_for_three_layers():
+    network = dataclasses.replace(PAPER, initialization="code").network()
+    starts = {layer.name: layer.stddev for layer in network.layers if hasattr(layer, "stddev")}
+    assert starts == {
+        "conv1": 0.01, "conv2": 0.01, "conv3": 0.03, "conv4": 0.03, "conv5": 0.03, "fc6": 0.01, "fc7": 0.01, "fc8": 0.01
+    }  # fmt: skip

@@ -52,7 +52,9 @@ class Recipe:
     preset: str = _field("paper", "the network, as listed by alexnet-tf presets")
     width: float = _field(1.0, "factor on every hidden width, e.g. 0.25")
     image_size: int | None = _field(None, "side of the input in pixels; the preset's own if not given")
-    initialization: str = _field("preset", "preset, or he: N(0, 2 / fan-in) from conv2 to fc7, biases 0, fc8 near 0")
+    initialization: str = _field(
+        "preset", "preset; code: as preset, with net 145's .03 for conv3 to conv5; he: N(0, 2 / fan-in), biases 0"
+    )
     dropout: float | None = _field(None, "rate of both dropouts; the preset's own if not given")
     batch_size: int = _field(128, "images a step, over all devices")
     epochs: int = _field(90, "passes over the training set")
@@ -88,7 +90,7 @@ class Recipe:
         get_preset(self.preset)
         _one_of("optimizer", self.optimizer, OPTIMIZERS)
         _one_of("schedule", self.schedule, SCHEDULES)
-        _one_of("initialization", self.initialization, ("preset", "he"))
+        _one_of("initialization", self.initialization, ("preset", "code", "he"))
         for fields, holds, allowed in _RANGES:
             for field in fields:
                 value = getattr(self, field)
@@ -101,6 +103,13 @@ class Recipe:
         preset = get_preset(self.preset).widened(self.width)
         if self.dropout is not None:
             preset = preset.changed(Dropout={"rate": self.dropout, "factor": 1.0})
+        if self.initialization == "code":
+            wider = {f"conv{number}": 0.03 for number in (3, 4, 5)}
+            layers = (
+                dataclasses.replace(layer, stddev=wider[layer.name]) if getattr(layer, "name", None) in wider else layer
+                for layer in preset.layers
+            )
+            preset = dataclasses.replace(preset, layers=tuple(layers))
         if self.initialization == "he":
             he = {"stddev": "he", "bias": 0.0}
             preset = preset.changed(Conv=he, Dense=he)
