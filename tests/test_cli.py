@@ -41,6 +41,29 @@ def test_presets_table():
     convolutions = sum(s["multiply_adds"] for s in found["paper"]["stages"] if s["name"].startswith("conv"))
     assert convolutions == pytest.approx(665.8e6, rel=1e-4)
     assert found["paper"]["multiply_adds"] - convolutions == pytest.approx(58.6e6, rel=1e-3)
+    # As torchvision publishes them with its weights.
+    assert found["torchvision"]["weights"] == 61_100_840
+    assert found["torchvision"]["multiply_adds"] == pytest.approx(0.714e9, rel=1e-3)
+
+
+def test_weights(tmp_path):
+    import torch
+    from helpers import channels_first, enliven
+
+    from alexnet_tf.models.builder import AlexNet
+
+    arrays = channels_first(enliven(AlexNet("torchvision", classes=4)))
+    state = {
+        f"{n}.{p}": torch.from_numpy(a)
+        for n, pair in arrays.items()
+        for p, a in zip(("weight", "bias"), pair, strict=True)
+    }
+    torch.save(state, tmp_path / "net.pth")
+    arguments = ["weights", "--preset=torchvision", "--classes=4", f"--out={tmp_path}/net.weights.h5", "--check"]
+    done = _run(*arguments, f"--from={tmp_path}/net.pth")
+    assert done.returncode == 0, done.stderr
+    assert "57,020,228 weights" in done.stdout and "the same answers" in done.stdout
+    _assert_one_line(_run(*arguments, f"--from={tmp_path}/gone.pth"), 1, "weights cannot be read")
 
 
 TRAIN = ["train", "--recipe=demo", "--width=0.0625", "--image_size=67", "--steps=1", "--batch_size=2"]

@@ -12,6 +12,8 @@ from alexnet_tf.cli import common
 from alexnet_tf.models.anatomy import stages
 from alexnet_tf.models.presets import LENET5, PRESETS
 
+ABREAST = 3  # A terminal of a hundred columns.
+
 FLAGS = flags.FLAGS
 flags.DEFINE_bool("json", False, "print JSON")
 
@@ -24,14 +26,22 @@ def main(argv):
     if FLAGS.json:
         print(json.dumps({preset.name: _as_json(preset, by_name[preset.name]) for preset in presets}, indent=2))
         return
-    _row("", [preset.name for preset in presets])
-    _row("input", [f"{preset.input_size}x{preset.input_size}x{preset.channels}" for preset in presets])
-    for name in dict.fromkeys(stage.name for found in by_name.values() for stage in found):
-        _row(name, [_cell(found, name) for found in by_name.values()])
-    _row("weights", [f"{sum(s.weights for s in found):,}" for found in by_name.values()])
-    _row("multiply-adds", [f"{sum(s.multiply_adds for s in found) / 1e6:,.1f} M" for found in by_name.values()])
+    for first in range(0, len(presets), ABREAST):
+        _table(presets[first : first + ABREAST], by_name)
     for preset in presets:
         print(f"{preset.name}: {preset.summary}")
+
+
+def _table(presets, by_name):
+    """Prints some presets side by side."""
+    stages_of = [by_name[preset.name] for preset in presets]
+    _row("", [preset.name for preset in presets])
+    _row("input", [f"{preset.input_size}x{preset.input_size}x{preset.channels}" for preset in presets])
+    for name in dict.fromkeys(stage.name for found in stages_of for stage in found):
+        _row(name, [_cell(found, name) for found in stages_of])
+    _row("weights", [f"{sum(s.weights for s in found):,}" for found in stages_of])
+    _row("multiply-adds", [f"{sum(s.multiply_adds for s in found) / 1e6:,.1f} M" for found in stages_of])
+    print()
 
 
 def _row(title, cells):
