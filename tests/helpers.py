@@ -1,6 +1,7 @@
 """What several test modules need: figures as inputs, weights that keep activations alive, files of other programs."""
 
 import numpy as np
+import torch
 
 from alexnet_tf.data import shapes
 from alexnet_tf.models.pretrained.caffe import Net
@@ -40,6 +41,15 @@ def channels_first(model, bgr=False):
         kernel = kernel.transpose(3, 2, 0, 1) if kernel.ndim == 4 else kernel.T
         found[layer.name] = np.ascontiguousarray(kernel), bias
     return found
+
+
+def state_dict(arrays):
+    """A PyTorch state dict with our layers' names."""
+    return {
+        f"{name}.{part}": torch.from_numpy(array)
+        for name, pair in arrays.items()
+        for part, array in zip(("weight", "bias"), pair, strict=True)
+    }
 
 
 def caffemodel(arrays, v1):

@@ -6,9 +6,12 @@ import sys
 
 import pytest
 import tensorflow as tf
+import torch
+from helpers import channels_first, enliven, state_dict
 
 from alexnet_tf.cli import common
 from alexnet_tf.data import pipeline, shapes, sources
+from alexnet_tf.models.builder import AlexNet
 
 
 def _run(*arguments):
@@ -47,18 +50,8 @@ def test_presets_table():
 
 
 def test_weights(tmp_path):
-    import torch
-    from helpers import channels_first, enliven
-
-    from alexnet_tf.models.builder import AlexNet
-
-    arrays = channels_first(enliven(AlexNet("torchvision", classes=4)))
-    state = {
-        f"{n}.{p}": torch.from_numpy(a)
-        for n, pair in arrays.items()
-        for p, a in zip(("weight", "bias"), pair, strict=True)
-    }
-    torch.save(state, tmp_path / "net.pth")
+    source = enliven(AlexNet("torchvision", classes=4))
+    torch.save(state_dict(channels_first(source)), tmp_path / "net.pth")
     arguments = ["weights", "--preset=torchvision", "--classes=4", f"--out={tmp_path}/net.weights.h5", "--check"]
     done = _run(*arguments, f"--from={tmp_path}/net.pth")
     assert done.returncode == 0, done.stderr

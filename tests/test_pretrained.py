@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 import torch
-from helpers import caffemodel, channels_first, enliven, figures
+from helpers import caffemodel, channels_first, enliven, figures, state_dict
 
 from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.presets import PRESETS, get_preset
@@ -29,14 +29,7 @@ def files(tmp_path):
     model = enliven(_narrow())
     arrays = channels_first(model)
     (tmp_path / "net.caffemodel").write_bytes(caffemodel(channels_first(model, bgr=True), v1=True))
-    torch.save(
-        {
-            f"{n}.{p}": torch.from_numpy(a)
-            for n, pair in arrays.items()
-            for p, a in zip(("weight", "bias"), pair, strict=True)
-        },
-        tmp_path / "net.pth",
-    )
+    torch.save(state_dict(arrays), tmp_path / "net.pth")
     model.save_weights(tmp_path / "net.weights.h5")
     run = tmp_path / "run"
     run.mkdir()
