@@ -1,4 +1,4 @@
-"""Draws the training losses of runs over each other, on a logarithmic scale.
+"""Draws the training losses (logarithmic) and errors of runs over each other; needs the extra `plots`.
 
 python tools/plot_losses.py docs/images/starts.png "paper's start=runs/paper" "code's start=runs/code"
 """
@@ -7,6 +7,7 @@ import pathlib
 import sys
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import LogLocator, NullFormatter
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
@@ -15,15 +16,21 @@ STYLES = ("-", "--", ":", "-.")
 
 def main(out, *runs):
     """Writes the picture; each run is `NAME=WORKDIR`."""
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    figure, (loss, error) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     for run, style in zip(runs, STYLES, strict=False):
         name, _, workdir = run.rpartition("=")
         events = EventAccumulator(str(pathlib.Path(workdir) / "logs" / "train")).Reload()
-        points = [(event.step, float(make_ndarray(event.tensor_proto))) for event in events.Tensors("loss")]
-        axes.plot(*zip(*points, strict=True), style, linewidth=2, label=name)
-    axes.set(xlabel="step", ylabel="training loss, mean of ten steps", yscale="log")
-    axes.grid(alpha=0.3)
-    axes.legend()
+        for axes, tag in ((loss, "loss"), (error, "top1_error")):
+            points = [(event.step, float(make_ndarray(event.tensor_proto))) for event in events.Tensors(tag)]
+            axes.plot(*zip(*points, strict=True), style, linewidth=2, label=name)
+    loss.set(xlabel="step", ylabel="training loss, mean of ten steps", yscale="log")
+    loss.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+    loss.yaxis.set_major_formatter("{x:g}")
+    loss.yaxis.set_minor_formatter(NullFormatter())
+    error.set(xlabel="step", ylabel="training top-1 error, share of ten steps")
+    for axes in (loss, error):
+        axes.grid(alpha=0.3)
+    loss.legend()
     figure.savefig(out, dpi=110)
 
 
