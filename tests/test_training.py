@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -72,6 +75,30 @@ def test_two_replicas_give_the_losses_of_one_device(folder, tmp_path, optimizer,
     assert losses["none"].keys() == losses["mirrored"].keys() and len(losses["none"]) == 8
     for step, loss in losses["none"].items():
         assert losses["mirrored"][step] == pytest.approx(loss, rel=1e-5), step
+
+
+_BOTH_STRATEGIES = """
+import sys
+
+import conftest  # Two logical devices.
+from alexnet_tf.training.loop import train_and_evaluate
+from alexnet_tf.training.recipes import get_recipe
+
+narrow = {"width": 0.0625, "image_size": 67, "batch_size": 8, "steps": 4, "statistics_examples": 8}
+recipe = get_recipe("demo", preset="bn", initialization="preset", **narrow)
+print(*(train_and_evaluate(recipe, f"{sys.argv[1]}/{strategy}", strategy).loss for strategy in ("none", "mirrored")))
+"""
+
+
+def test_batch_normalization_is_over_the_global_batch(tmp_path):
+    # In a process of its own: TensorFlow's collectives remember the sizes of the strategies before.
+    tests = pathlib.Path(__file__).parent
+    done = subprocess.run(
+        [sys.executable, "-c", _BOTH_STRATEGIES, tmp_path], cwd=tests, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    one, two = map(float, done.stdout.split())
+    assert two == pytest.approx(one, rel=1e-5)
 
 
 def test_a_resumed_run_equals_an_unbroken_one(folder, tmp_path):

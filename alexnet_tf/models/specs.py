@@ -86,7 +86,9 @@ class BatchNorm:
     momentum: float = 0.9
 
     def layers(self, shape, name):
-        return [keras.layers.BatchNormalization(momentum=self.momentum, epsilon=1e-5, name=name("bn"))]
+        # Over the global batch, so that the number of devices changes nothing.
+        options = {"momentum": self.momentum, "epsilon": 1e-5, "synchronized": True}
+        return [keras.layers.BatchNormalization(name=name("bn"), **options)]
 
 
 @dataclasses.dataclass(frozen=True)
