@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_tf.data import images, pipeline, shapes, sources, statistics
+from alexnet_tf.data import datasets, images, pipeline, shapes, sources, statistics
 
 GEOMETRY = pipeline.Geometry(76, 67)
 PLAIN = pipeline.Augmentation(random_crop=False, flip=False, colour_noise=False)
@@ -126,7 +126,7 @@ def folder(tmp_path):
 
 
 def test_folder_holds_out_a_tenth_always_the_same(folder):
-    one, two = (sources.open_dataset(f"folder:{folder}", 5) for _ in range(2))
+    one, two = (datasets.open_dataset(f"folder:{folder}", 5) for _ in range(2))
     assert one.class_names == ("a", "b") and (one.train.count, one.validation.count) == (20, 2)
     first, second = ([e["label"].numpy() for e in d.train.examples(0, None).take(20)] for d in (one, two))
     assert first == second == [0] * 10 + [1] * 10
@@ -134,7 +134,7 @@ def test_folder_holds_out_a_tenth_always_the_same(folder):
 
 def test_a_damaged_file_counts_for_nothing_and_is_named(folder):
     _write(folder, {"a/x.jpg": b"text", "a/y.png": (folder / "a" / "0.jpg").read_bytes()[:99]})
-    dataset = sources.open_dataset(f"folder:{folder}")
+    dataset = datasets.open_dataset(f"folder:{folder}")
     weights = 0
     for split in (dataset.train, dataset.validation):
         for batch in pipeline.evaluation_batches(split, 2, 4, GEOMETRY):
@@ -152,7 +152,7 @@ def test_a_damaged_file_counts_for_nothing_and_is_named(folder):
 def test_bad_datasets_are_named(name, message, tmp_path):
     _write(tmp_path, {"one/a/0.jpg": b"", "hollow/a/0.jpg": b"", "hollow/b/0.txt": b""})
     with pytest.raises(ValueError, match=message):
-        sources.open_dataset(name.format(tmp_path))
+        datasets.open_dataset(name.format(tmp_path))
 
 
 def _toy_split(count):

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow_datasets as tfds
 
-from alexnet_tf.data import sources
+from alexnet_tf.data import datasets
 
 
 class TinyDigits(tfds.core.GeneratorBasedBuilder):
@@ -30,7 +30,7 @@ def test_a_set_with_one_split_keeps_its_last_tenth(tmp_path, monkeypatch):
     builder = TinyDigits(data_dir=tmp_path)
     builder.download_and_prepare()
     monkeypatch.setattr(tfds, "builder", lambda name: TinyDigits(data_dir=tmp_path))
-    dataset = sources.open_dataset("tfds:tiny_digits")
+    dataset = datasets.open_dataset("tfds:tiny_digits")
     assert dataset.class_names == ("even", "odd")
     assert (dataset.train.count, dataset.validation.count) == (18, 2)
 

@@ -9,7 +9,7 @@ import json
 from absl import flags
 
 from alexnet_tf.cli import common
-from alexnet_tf.data.sources import open_dataset
+from alexnet_tf.data.datasets import open_dataset
 from alexnet_tf.evaluation.evaluate import evaluate
 from alexnet_tf.training.progress import Progress
 from alexnet_tf.training.runs import load_run

@@ -1,4 +1,4 @@
-"""Where images come from: one interface over drawn figures, folders of files, and TFDS."""
+"""Where images come from: the interface over drawn figures, folders of files, and TFDS."""
 
 import dataclasses
 import typing
@@ -74,49 +74,3 @@ class IndexedSplit:
             return {**self.load(index), "position": position}
 
         return tf.data.Dataset.range(start, tf.int64.max).map(load, tf.data.AUTOTUNE)
-
-
-def open_dataset(name, seed=0):
-    """Opens a dataset by name.
-
-    Args:
-        name: `builtin:shapes`, `folder:PATH` or `tfds:NAME` (also `tfds:NAME/CONFIG:VERSION`).
-        seed: non-negative int; it draws the built-in set, and picks what is held out where a set has no
-            validation part of its own.
-
-    Returns:
-        A `Dataset`.
-
-    Raises:
-        ValueError: if there is no such kind of dataset, or it is missing, empty or not for classification.
-    """
-    openers = {"builtin": _open_builtin, "folder": _open_folder, "tfds": _open_tfds}
-    kind, _, rest = name.partition(":")
-    if kind not in openers or not rest:
-        raise ValueError(
-            f"dataset must be builtin:shapes, folder:PATH or tfds:NAME. Received: dataset={name!r}",
-        )
-    return openers[kind](name, rest, seed)
-
-
-# The openers import what they need when they are called: TFDS alone takes seconds.
-
-
-def _open_builtin(name, rest, seed):
-    from alexnet_tf.data import shapes
-
-    if rest != "shapes":
-        raise ValueError(f"dataset: the built-in set is called builtin:shapes. Received: dataset={name!r}")
-    return shapes.open_shapes(name, seed)
-
-
-def _open_folder(name, rest, seed):
-    from alexnet_tf.data import folder
-
-    return folder.open_folder(name, rest, seed)
-
-
-def _open_tfds(name, rest, seed):
-    from alexnet_tf.data import tfds_source
-
-    return tfds_source.open_tfds(name, rest, seed)

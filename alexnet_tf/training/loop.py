@@ -12,8 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from alexnet_tf.data import datasets, pipeline, statistics
 from alexnet_tf.data import images as image_functions
-from alexnet_tf.data import pipeline, sources, statistics
 from alexnet_tf.evaluation.evaluate import evaluate, sums
 from alexnet_tf.models.pretrained.load import RUN_WEIGHTS
 from alexnet_tf.training import runs
@@ -49,7 +49,7 @@ def train_and_evaluate(recipe, workdir, strategy="auto"):
     """
     keras.utils.set_random_seed(recipe.seed)
     strategy = make_strategy(strategy)
-    dataset = sources.open_dataset(recipe.dataset, recipe.seed)
+    dataset = datasets.open_dataset(recipe.dataset, recipe.seed)
     runs.claim(workdir, recipe, dataset.class_names)
     trainer = _Trainer(recipe, pathlib.Path(workdir), dataset, strategy)
     with _finish_step_on_signal() as stop:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from alexnet_tf.data import pipeline, sources
+from alexnet_tf.data import datasets, pipeline
 from alexnet_tf.data.statistics import Statistics
 from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.presets import get_preset
@@ -49,7 +49,7 @@ class Run:
     @functools.cached_property
     def dataset(self):
         """The run's own `Dataset`."""
-        return sources.open_dataset(self.recipe.dataset, self.recipe.seed)
+        return datasets.open_dataset(self.recipe.dataset, self.recipe.seed)
 
     def validation_images(self, count):
         """The first `count` central crops of the run's validation split: uint8 (count, crop, crop, 3)."""
