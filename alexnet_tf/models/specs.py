@@ -25,13 +25,14 @@ def _initializers(stddev, bias, fan_in):
         bias: a constant, or `"torch"` for the same interval.
         fan_in: inputs of one unit.
     """
-    interval = keras.initializers.RandomUniform(-(fan_in**-0.5), fan_in**-0.5)
-    he = keras.initializers.RandomNormal(stddev=(2 / fan_in) ** 0.5)
-    kernel = {"he": he, "torch": interval}.get(stddev) or keras.initializers.RandomNormal(stddev=stddev)
-    return {
-        "kernel_initializer": kernel,
-        "bias_initializer": interval.clone() if bias == "torch" else keras.initializers.Constant(bias),
-    }
+    limit = fan_in**-0.5
+    if stddev == "torch":
+        kernel = keras.initializers.RandomUniform(-limit, limit)
+    else:
+        kernel = keras.initializers.RandomNormal(stddev=2**0.5 * limit if stddev == "he" else stddev)
+    if bias == "torch":
+        return {"kernel_initializer": kernel, "bias_initializer": keras.initializers.RandomUniform(-limit, limit)}
+    return {"kernel_initializer": kernel, "bias_initializer": keras.initializers.Constant(bias)}
 
 
 @dataclasses.dataclass(frozen=True)
