@@ -28,11 +28,10 @@ def _deploy(pool_first):
     text = 'name: "net"\ninput: "data"\ninput_shape { dim: 8 dim: 3 dim: 227 dim: 227 }\n'
     bottom = "data"
 
-    def layer(name, kind, parameters="", top=None):
+    def layer(name, kind, parameters=""):
         nonlocal text, bottom
-        top = top or name
-        text += f'layer {{ name: "{name}" type: "{kind}" bottom: "{bottom}" top: "{top}" {parameters} }}\n'
-        bottom = top
+        text += f'layer {{ name: "{name}" type: "{kind}" bottom: "{bottom}" top: "{name}" {parameters} }}\n'
+        bottom = name
 
     for number in range(1, 6):
         kernel, filters, stride, padding, groups = _CONVOLUTIONS[f"conv{number}"]

@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 from alexnet_tf.data.pipeline import Augmentation, Geometry
+from alexnet_tf.models.presets import ORIGINAL as ORIGINAL_NETWORK
 from alexnet_tf.models.presets import get_preset
 
 # Photographs are resized to 256 pixels for a network of 227; other sizes keep the proportion.
@@ -53,7 +54,7 @@ class Recipe:
     width: float = _field(1.0, "factor on every hidden width, e.g. 0.25")
     image_size: int | None = _field(None, "side of the input in pixels; the preset's own if not given")
     initialization: str = _field(
-        "preset", "preset; code: as preset, with net 145's .03 for conv3 to conv5; he: N(0, 2 / fan-in), biases 0"
+        "preset", "preset; code: as preset, with net 145's deviations; he: N(0, 2 / fan-in), biases 0"
     )
     dropout: float | None = _field(None, "rate of both dropouts; the preset's own if not given")
     batch_size: int = _field(128, "images a step, over all devices")
@@ -104,9 +105,9 @@ class Recipe:
         if self.dropout is not None:
             preset = preset.changed(Dropout={"rate": self.dropout, "factor": 1.0})
         if self.initialization == "code":
-            wider = {f"conv{number}": 0.03 for number in (3, 4, 5)}
+            starts = {layer.name: layer.stddev for layer in ORIGINAL_NETWORK.layers if hasattr(layer, "stddev")}
             layers = (
-                dataclasses.replace(layer, stddev=wider[layer.name]) if getattr(layer, "name", None) in wider else layer
+                dataclasses.replace(layer, stddev=starts[layer.name]) if hasattr(layer, "stddev") else layer
                 for layer in preset.layers
             )
             preset = dataclasses.replace(preset, layers=tuple(layers))
