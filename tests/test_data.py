@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_tf.data import datasets, images, pipeline, shapes, sources, statistics
+from alexnet_tf.data import datasets, files, images, pipeline, shapes, sources, statistics
 
-GEOMETRY = pipeline.Geometry(76, 67)
+GEOMETRY = images.Geometry(76, 67)
 PLAIN = pipeline.Augmentation(random_crop=False, flip=False, colour_noise=False)
 
 
@@ -19,12 +19,12 @@ def _image(*shape, seed=0):
     [
         lambda image: images.resize_shorter_side(image, 20),
         lambda image: images.central_crop(image, 21),
-        lambda image: images.random_crop(image, 21, [1, 2]),
-        lambda image: images.flip(image[None], images.random_flip([3, 4])[None]),
+        lambda image: images.window_of_pixels(image, images.Geometry(24, 21), tf.constant([0.3, 0.9])),
+        lambda image: images.flip(image[None], tf.constant([True])),
         lambda image: images.ten_views(image[None], 25),
         lambda image: images.add_colour_noise(
             images.subtract_mean(image[None], tf.constant([1.0, 2.0, 3.0])),
-            images.random_colour([5, 6])[None],
+            tf.constant([[0.1, -0.2, 0.3]]),
             tf.constant([9.0, 4.0, 1.0]),
             tf.eye(3),
         ),
@@ -42,10 +42,21 @@ def test_resize_keeps_proportion_and_identity():
     np.testing.assert_array_equal(images.resize_shorter_side(tf.constant(same), 256), same)
 
 
-def test_random_crops_reach_every_place():
-    image = tf.constant(np.arange(9).reshape(3, 3, 1).repeat(3, -1).astype(np.uint8))
-    corners = {int(images.random_crop(image, 2, [0, i])[0, 0, 0]) for i in range(100)}
-    assert corners == {0, 1, 3, 4}
+def test_places_are_all_windows_and_the_centre_is_the_central_crop():
+    image = tf.constant(np.arange(12).reshape(3, 4, 1).repeat(3, -1).astype(np.uint8))
+    geometry = images.Geometry(3, 2)
+    places = np.linspace(0, 1, 7, endpoint=False)
+    corners = {
+        int(images.window_of_pixels(image, geometry, tf.constant([y, x], tf.float32))[0, 0, 0])
+        for y in places
+        for x in places
+    }
+    assert corners == {0, 1, 4, 5}
+    for resize, crop in ((256, 227), (256, 224), (9, 9), (8, 7)):
+        geometry = images.Geometry(resize, crop)
+        square = tf.constant(_image(resize, resize, 3))
+        centre = images.window_of_pixels(square, geometry, tf.fill([2], geometry.centre))
+        np.testing.assert_array_equal(centre, images.central_crop(square, crop))
 
 
 def test_flip_only_where_asked():
@@ -72,7 +83,7 @@ def test_ten_views_in_order():
 
 def test_decode_refuses_what_is_no_image():
     with pytest.raises(tf.errors.InvalidArgumentError):
-        images.decode(b"not an image")
+        files.decode(b"not an image")
 
 
 def test_statistics_are_numpys():
@@ -128,8 +139,8 @@ def folder(tmp_path):
 def test_folder_holds_out_a_tenth_always_the_same(folder):
     one, two = (datasets.open_dataset(f"folder:{folder}", 5) for _ in range(2))
     assert one.class_names == ("a", "b") and (one.train.count, one.validation.count) == (20, 2)
-    first, second = ([e["label"].numpy() for e in d.train.examples(0, None).take(20)] for d in (one, two))
-    assert first == second == [0] * 10 + [1] * 10
+    assert list(one.train.labels) == [0] * 10 + [1] * 10
+    assert one.train.names == two.train.names and one.validation.names == two.validation.names
 
 
 def test_a_damaged_file_counts_for_nothing_and_is_named(folder):
@@ -156,27 +167,100 @@ def test_bad_datasets_are_named(name, message, tmp_path):
 
 
 def _toy_split(count):
-    def load(index):
-        image = tf.fill([80, 90, 3], tf.cast(index, tf.uint8))
-        return {"image": image, "label": index, "weight": tf.ones([])}
+    def load(example, window):
+        image = tf.fill([80, 90, 3], tf.cast(example["index"], tf.uint8))
+        image = images.window_of_pixels(image, window.geometry, example["place"])
+        return {"image": image, "label": example["index"], "weight": tf.ones([])}
 
     return sources.IndexedSplit(count, load)
 
 
+def _training(count, batch_size, steps, share=pipeline.Share(), augmentation=PLAIN):  # noqa: B008
+    return pipeline.training_batches(
+        _toy_split(count), count, batch_size, GEOMETRY, augmentation, 1, range(*steps), share
+    )  # fmt: skip
+
+
 def test_each_example_once_an_epoch_and_orders_differ():
-    batches = pipeline.training_batches(_toy_split(7), 7, 2, GEOMETRY, PLAIN, seed=1).take(7)
-    labels = np.concatenate([batch["label"] for batch in batches])
+    labels = np.concatenate([batch["label"] for batch in _training(7, 2, (0, 7))])
     assert sorted(labels[:7]) == sorted(labels[7:]) == list(range(7))
     assert list(labels[:7]) != list(labels[7:])
 
 
+@pytest.mark.parametrize("workers, each", [(1, 1), (1, 2), (1, 3), (2, 1), (3, 1), (2, 2)])
+@pytest.mark.parametrize("batch_size", [6, 7])
+def test_replicas_and_workers_share_each_batch(workers, each, batch_size):
+    """Eleven examples, three epochs: whoever reads them, they are the same, in the same places, with the same draws."""
+    augmentation, steps = pipeline.Augmentation(crop_group=2), (0, 33 // batch_size)
+    whole = list(_training(11, batch_size, steps, augmentation=augmentation))
+    replicas = workers * each
+    shares = [pipeline.Share(replicas, worker * each, each) for worker in range(workers)]
+    parts = [iter(_training(11, batch_size, steps, share, augmentation)) for share in shares]
+    for expected in whole:
+        found = [next(part) for part in parts for _ in range(each)]
+        sizes = [len(batch["label"]) for batch in found]
+        assert sum(sizes) == batch_size and max(sizes) - min(sizes) <= 1
+        for key, values in expected.items():
+            np.testing.assert_array_equal(np.concatenate([batch[key] for batch in found]), values)
+    labels = np.concatenate([batch["label"] for batch in whole])
+    for epoch in range(len(labels) // 11):
+        assert sorted(labels[11 * epoch :][:11]) == list(range(11))
+
+
 def test_a_restart_sees_what_an_unbroken_run_would():
     augmentation = pipeline.Augmentation()
-    whole = list(pipeline.training_batches(_toy_split(7), 7, 3, GEOMETRY, augmentation, seed=1).take(6))
-    rest = list(pipeline.training_batches(_toy_split(7), 7, 3, GEOMETRY, augmentation, seed=1, start_step=4).take(2))
-    for a, b in zip(whole[4:], rest, strict=True):
-        for key in a:
-            np.testing.assert_array_equal(a[key], b[key])
+    whole = list(_training(7, 3, (0, 6), augmentation=augmentation))
+    for step in range(6):
+        rest = list(_training(7, 3, (step, 6), augmentation=augmentation))
+        for a, b in zip(whole[step:], rest, strict=True):
+            for key in a:
+                np.testing.assert_array_equal(a[key], b[key])
+
+
+def test_a_restart_loads_nothing_that_went_before():
+    loaded = []
+
+    def load(example, window):
+        index = tf.numpy_function(lambda i: loaded.append(int(i)) or i, [example["index"]], tf.int64)
+        image = tf.zeros([67, 67, 3], tf.uint8)
+        return {"image": image, "label": tf.ensure_shape(index, []), "weight": tf.ones([])}
+
+    split = sources.IndexedSplit(1_000_000, load)
+    batches = pipeline.training_batches(split, 1_000_000, 4, GEOMETRY, PLAIN, 1, range(2_000_000, 2_000_003))
+    assert sorted(np.concatenate([batch["label"] for batch in batches])) == sorted(loaded)
+
+
+def test_groups_share_crop_and_flip_but_not_colours():
+    (batch,) = _training(64, 64, (0, 1), augmentation=pipeline.Augmentation(crop_group=32))
+    flips, colours = batch["flip"].numpy(), batch["colour"].numpy()
+    assert len(set(flips[:32])) == len(set(flips[32:])) == 1
+    assert len(np.unique(colours, axis=0)) == 64
+    draws = pipeline._Draws(1, 64, pipeline.Augmentation(crop_group=32))
+    places = np.concatenate([draws.places(step) for step in range(40)])
+    assert len(np.unique(places, axis=0)) == 80
+    assert 0.4 < np.mean([draws.flips(step)[::32] for step in range(300)]) < 0.6
+    assert abs(np.std([draws.colours(step) for step in range(50)]) - 0.1) < 0.005
+
+
+def test_network_input_follows_the_2012_code():
+    rng = np.random.default_rng(0)
+    batch = {
+        "image": tf.constant(rng.integers(0, 256, (2, 4, 4, 3)), tf.uint8), "flip": tf.constant([True, False]),
+        "colour": tf.constant(rng.normal(size=(2, 3)), tf.float32),
+    }  # fmt: skip
+    mean = rng.uniform(size=(4, 4, 3)).astype(np.float32) * 200
+    values, vectors = statistics.IMAGENET_AXES
+    flipped = np.stack([batch["image"].numpy()[0, :, ::-1], batch["image"].numpy()[1]]).astype(np.float64)
+    shift = [vectors.astype(np.float64) @ (s * np.sqrt(values)) for s in batch["colour"].numpy()]
+    expected = (flipped - mean + np.array(shift)[:, None, None]) / 1.1
+    np.testing.assert_allclose(pipeline.network_input(batch, mean, (values, vectors), 1.1), expected, atol=2e-4)
+    np.testing.assert_allclose(pipeline.network_input(batch, mean), flipped - mean, atol=1e-4)
+
+
+def test_imagenets_axes_are_axes():
+    values, vectors = statistics.IMAGENET_AXES
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(3), atol=1e-3)
+    np.testing.assert_allclose(np.sqrt(values), [121.8, 37.1, 19.7], rtol=1e-6)
 
 
 def test_evaluation_counts_each_example_once():
@@ -186,6 +270,13 @@ def test_evaluation_counts_each_example_once():
     assert labels == list(range(7))
 
 
+def test_evaluation_is_the_same_every_time(folder):
+    split = datasets.open_dataset(f"folder:{folder}").train
+    one, two = (list(pipeline.evaluation_batches(split, 2, 8, GEOMETRY)) for _ in range(2))
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_array_equal(a["image"], b["image"])
+
+
 def test_a_label_outside_the_classes_is_an_error():
     with pytest.raises(tf.errors.InvalidArgumentError, match="labels must be in"):
-        list(pipeline.training_batches(_toy_split(7), 6, 7, GEOMETRY, PLAIN, seed=1).take(1))
+        list(pipeline.training_batches(_toy_split(7), 6, 7, GEOMETRY, PLAIN, 1, range(1)))

@@ -6,6 +6,7 @@ import sys
 import alexnet_tf
 
 COMMANDS = {
+    "prepare": "make a dataset small once, so that training only reads and crops",
     "train": "train a network, or continue a run",
     "evaluate": "top-1 and top-5 error of a run",
     "export": "write a SavedModel and TFLite files",

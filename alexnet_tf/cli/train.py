@@ -19,6 +19,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("recipe", None, f"how to train: {', '.join(RECIPES)}", required=True)
 flags.DEFINE_string("workdir", None, "directory of the run; a run that is in it is continued", required=True)
 flags.DEFINE_enum("strategy", "auto", STRATEGIES, "devices: one, all GPUs mirrored, or what suits")
+flags.DEFINE_integer("input_threads", None, "threads that the input has to itself", lower_bound=1)
 
 # One flag for each simple field of a recipe; not given, it leaves the recipe as it is.
 DEFINE = {str: flags.DEFINE_string, int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_boolean}
@@ -34,7 +35,7 @@ def main(argv):
     given = {field.name: FLAGS[field.name].value for field in OVERRIDES}
     recipe = get_recipe(FLAGS.recipe, **{name: value for name, value in given.items() if value is not None})
     try:
-        result = train_and_evaluate(recipe, FLAGS.workdir, FLAGS.strategy)
+        result = train_and_evaluate(recipe, FLAGS.workdir, FLAGS.strategy, FLAGS.input_threads)
     except Interrupted as interruption:
         print(interruption, file=sys.stderr)
         return INTERRUPTED_EXIT_CODE

@@ -4,9 +4,29 @@ Pixels are on the scale 0 to 255 everywhere: uint8 until batched, float32 from `
 are (height, width, 3), batches (batch, height, width, 3).
 """
 
+import dataclasses
+
 import tensorflow as tf
 
 VIEWS = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Geometry:
+    """Sizes in pixels: the shorter side is resized to `resize`, a window of `crop` is cut from the central square."""
+
+    resize: int
+    crop: int
+
+    @property
+    def places(self):
+        """The number of places that a window can have each way."""
+        return self.resize - self.crop + 1
+
+    @property
+    def centre(self):
+        """The place of the central window, for both axes; a pixel nearer to the top and left if it cannot be exact."""
+        return ((self.resize - self.crop) // 2 + 0.5) / self.places
 
 
 def resize_shorter_side(image, side):
@@ -14,12 +34,16 @@ def resize_shorter_side(image, side):
 
     Reference: section 2 of the paper.
     """
-    height, width = tf.unstack(tf.cast(tf.shape(image)[:2], tf.float64))
-    scale = tf.cast(side, tf.float64) / tf.minimum(height, width)
-    size = tf.cast(tf.round(tf.stack([height, width]) * scale), tf.int32)
+    size = resized_shape(tf.shape(image)[:2], side)
     # An image of the right size is left as it is, bit for bit, and costs nothing.
     unchanged = tf.reduce_all(tf.equal(size, tf.shape(image)[:2]))
     return tf.cond(unchanged, lambda: image, lambda: _resize(image, size))
+
+
+def resized_shape(shape, side):
+    """The int32 (height, width) that an image of some shape gets when its shorter side is made `side`."""
+    shape = tf.cast(shape, tf.float64)
+    return tf.cast(tf.round(shape * (tf.cast(side, tf.float64) / tf.reduce_min(shape))), tf.int32)
 
 
 def _resize(image, size):
@@ -51,31 +75,9 @@ def crop(images, corner, size):
     return cut
 
 
-def random_crop(image, size, seed):
-    """Cuts `size` by `size` pixels at a place drawn from the int seed pair `seed`, every place equally likely.
-
-    Reference: section 4.1 of the paper.
-    """
-    room = tf.shape(image)[:2] - size + 1
-    corner = tf.cast(tf.random.stateless_uniform([2], seed) * tf.cast(room, tf.float32), tf.int32)
-    # Rounding in float32 can reach the upper end, which is excluded.
-    y, x = tf.unstack(tf.minimum(corner, room - 1))
-    return crop(image, (y, x), size)
-
-
-def random_flip(seed):
-    """Draws, from the int seed pair `seed`, whether an image is to be mirrored: a scalar bool, true half the time."""
-    return tf.random.stateless_uniform([], seed) < 0.5
-
-
 def flip(images, flags):
     """Mirrors left and right those images of a batch whose flag, bool (batch,), is set."""
     return tf.where(flags[:, None, None, None], images[:, :, ::-1], images)
-
-
-def random_colour(seed):
-    """Draws one image's three strengths along the colour axes from N(0, 0.1²): float32 (3,). Section 4.1."""
-    return tf.random.stateless_normal([3], seed, stddev=0.1)
 
 
 def add_colour_noise(images, strengths, eigenvalues, eigenvectors):
@@ -86,7 +88,7 @@ def add_colour_noise(images, strengths, eigenvalues, eigenvectors):
 
     Args:
         images: float32 (batch, height, width, 3), 0 to 255 with or without the mean.
-        strengths: float32 (batch, 3), one draw an image (`random_colour`).
+        strengths: float32 (batch, 3), one draw an image from N(0, 0.1²).
         eigenvalues: float32 (3,), of the RGB covariance in squared grey levels.
         eigenvectors: float32 (3, 3), one a column, in the same order.
 
@@ -118,11 +120,23 @@ def ten_views(images, size):
     return tf.concat([views, views[:, :, :, ::-1]], axis=1)
 
 
-def decode(encoded):
-    """Decodes a JPEG, PNG, GIF (first frame) or BMP file's bytes into uint8 (height, width, 3).
+def window_of_pixels(image, geometry, place):
+    """Resizes one uint8 image, anti-aliased, and cuts a window out of its central square.
 
-    Raises:
-        tf.errors.InvalidArgumentError: if the bytes are not such an image.
+    Args:
+        image: uint8 (height, width, 3).
+        geometry: `Geometry`.
+        place: float32 (2,), y and x in [0, 1): which of the windows, of which there are `geometry.places` each way.
+
+    Returns:
+        uint8 (crop, crop, 3).
     """
-    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-    return tf.ensure_shape(image, [None, None, 3])
+    resized = resize_shorter_side(image, geometry.resize)
+    return crop(resized, tf.unstack(corner_of(tf.shape(resized)[:2], geometry, place)), geometry.crop)
+
+
+def corner_of(shape, geometry, place):
+    """The top left pixel, int32 (2,), of a window in an image of the right size."""
+    steps = tf.cast(place * geometry.places, tf.int32)
+    # Rounding in float32 can reach the upper end, which is excluded.
+    return (shape - geometry.resize) // 2 + tf.minimum(steps, geometry.places - 1)

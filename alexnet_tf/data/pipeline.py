@@ -5,108 +5,168 @@ import dataclasses
 import tensorflow as tf
 
 from alexnet_tf.data import images as image_functions
-
-
-@dataclasses.dataclass(frozen=True)
-class Geometry:
-    """Sizes in pixels: the shorter side is resized to `resize`, the centre cut to a square, `crop` of it is used."""
-
-    resize: int
-    crop: int
+from alexnet_tf.data.images import Geometry
+from alexnet_tf.data.sources import Order, Window
 
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """What training varies; each draw is a function of (seed, epoch, index). Section 4.1 of the paper."""
+    """What training varies. Section 4.1 of the paper.
+
+    Attributes:
+        random_crop, flip, colour_noise: whether windows are random, half of the images mirrored, colours shifted.
+        crop_group: consecutive images of a batch that share one window and one flip (32 in `convdata_jpeg.py` of
+            the 2012 code).
+    """
 
     random_crop: bool = True
     flip: bool = True
     colour_noise: bool = True
+    crop_group: int = 1
 
 
-def training_batches(split, classes, batch_size, geometry, augmentation, seed, start_step=0):
-    """Streams shuffled training batches without end, from the first batch of `start_step` on.
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """Which replicas of a training run read through this pipeline.
+
+    Attributes:
+        replicas: how many there are in the run, over all workers.
+        first, count: those that this worker feeds.
+    """
+
+    replicas: int = 1
+    first: int = 0
+    count: int = 1
+
+    def parts(self, batch_size):
+        """The part of a global batch that each of these replicas takes: a list of (first, last)."""
+        numbers = range(self.first, self.first + self.count)
+        return [(batch_size * n // self.replicas, batch_size * (n + 1) // self.replicas) for n in numbers]
+
+
+def training_batches(split, classes, batch_size, geometry, augmentation, seed, steps, share=Share()):  # noqa: B008
+    """Streams shuffled training batches.
 
     Args:
         split: an `alexnet_tf.data.sources.Split`.
         classes: number of classes; a label outside [0, classes) is an error.
         batch_size: the global batch.
         geometry: `Geometry`.
-        augmentation: `Augmentation`.
+        augmentation: `Augmentation`; its draws depend on (seed, step) and the place in the global batch alone.
         seed: non-negative int.
-        start_step: batches to leave out, without reading them where the split allows it.
+        steps: `range` of steps; what lies before is left out, without reading it where the split allows it.
+        share: `Share`.
 
     Returns:
-        A `tf.data.Dataset` of dicts: `image` uint8 (batch, crop, crop, 3), `label` int64 (batch,), `weight`
-        float32 (batch,) with 0 for images that could not be read, `flip` bool (batch,), and `colour` float32
-        (batch, 3), the strengths of the colour noise.
+        A `tf.data.Dataset` of dicts, one for each of the share's replicas in turn, step after step: `image` uint8
+        (batch, crop, crop, 3), `label` int64 (batch,), `weight` float32 (batch,) with 0 for images that could not be
+        read, `flip` bool (batch,), and `colour` float32 (batch, 3), the strengths of the colour noise.
     """
+    parts = share.parts(batch_size)
+    order = Order(batch_size, steps, seed, (parts[0][0], parts[-1][1]))
+    draws = _Draws(seed, batch_size, augmentation)
 
-    def prepare(example):
-        position = tf.cast(example["position"], tf.int32)
-        seeds = [tf.random.experimental.stateless_fold_in([seed, purpose], position) for purpose in range(3)]
-        square = _square(example["image"], geometry.resize)
-        if augmentation.random_crop:
-            image = image_functions.random_crop(square, geometry.crop, seeds[0])
-        else:
-            image = image_functions.central_crop(square, geometry.crop)
-        return {
-            "image": tf.ensure_shape(image, [geometry.crop, geometry.crop, 3]),
-            "label": _checked_label(example, classes),
-            "weight": example["weight"],
-            "flip": image_functions.random_flip(seeds[1]) & augmentation.flip,
-            "colour": image_functions.random_colour(seeds[2]) * float(augmentation.colour_noise),
-        }
+    def complete(step, batch):
+        part = slice(*order.part)
+        varied = {"flip": draws.flips(step)[part], "colour": draws.colours(step)[part]}
+        return {**batch, **varied, "label": _checked_labels(batch["label"], classes)}
 
-    examples = split.examples(start_step * batch_size, seed)
-    batches = examples.map(prepare, tf.data.AUTOTUNE).batch(batch_size, drop_remainder=True)
-    return _in_order(batches.prefetch(tf.data.AUTOTUNE))
+    window = Window(geometry, draws.places if augmentation.random_crop else None, exact=False)
+    dataset = tf.data.Dataset.zip(order.dataset(), split.read(order, window)).map(complete)
+    if len(parts) > 1:
+        dataset = dataset.rebatch([last - first for first, last in parts])
+    return _in_order(dataset)
 
 
-def evaluation_batches(split, classes, batch_size, geometry, whole_square=False):
-    """One pass over a split in its own order; the last batch is filled up with examples of weight 0.
+class _Draws:
+    """The random numbers of training's steps, each for the whole global batch."""
+
+    def __init__(self, seed, batch_size, augmentation):
+        self.seed, self.batch_size, self.augmentation = seed, batch_size, augmentation
+
+    def _seed(self, purpose, step):
+        return tf.random.experimental.stateless_fold_in([self.seed, purpose], step)
+
+    def _for_groups(self, purpose, step, *shape):
+        """Uniform numbers in [0, 1), the same for all images of a group."""
+        group = self.augmentation.crop_group
+        drawn = tf.random.stateless_uniform([-(-self.batch_size // group), *shape], self._seed(purpose, step))
+        return tf.repeat(drawn, group, axis=0)[: self.batch_size]
+
+    def places(self, step):
+        return self._for_groups(0, step, 2)
+
+    def flips(self, step):
+        return (self._for_groups(1, step) < 0.5) & self.augmentation.flip
+
+    def colours(self, step):
+        """From N(0, 0.1²): section 4.1."""
+        drawn = tf.random.stateless_normal([self.batch_size, 3], self._seed(2, step), stddev=0.1)
+        return drawn * float(self.augmentation.colour_noise)
+
+
+def network_input(batch, mean, axes=None, divisor=1.0):
+    """Turns a training batch into the network's input: flip, mean, colour noise. Runs on the device.
+
+    Args:
+        batch: one dict of `training_batches`.
+        mean: as for `images.subtract_mean`.
+        axes: (eigenvalues, eigenvectors) of the colours, or None for no noise.
+        divisor: what the input with its noise is divided by; 1.1 in the 2012 code (`convdata_jpeg.py`).
+
+    Returns:
+        float32 (batch, crop, crop, 3).
+    """
+    images = image_functions.flip(batch["image"], batch["flip"])
+    images = image_functions.subtract_mean(images, mean)
+    return images if axes is None else image_functions.add_colour_noise(images, batch["colour"], *axes) / divisor
+
+
+def evaluation_batches(split, classes, batch_size, geometry, whole_square=False, count=None, seed=None):
+    """One pass over a split; the last batch is filled up with examples of weight 0.
 
     Args:
         split, classes, batch_size, geometry: as for `training_batches`.
         whole_square: True for the central `resize` by `resize` square (from which ten views are cut), False for
             the central crop.
+        count: how many examples; all if not given.
+        seed: non-negative int for training's order of its first epoch, None for the set's own.
 
     Returns:
         A finite `tf.data.Dataset` of dicts: `image` uint8 (batch, side, side, 3), `label` int64 (batch,) and
         `weight` float32 (batch,).
     """
-    side = geometry.resize if whole_square else geometry.crop
-    batches = -(-split.count // batch_size)
+    count = min(count or split.count, split.count)
+    if whole_square:
+        geometry = Geometry(geometry.resize, geometry.resize)
+    order = Order(batch_size, range(-(-count // batch_size)), seed)
 
-    def prepare(example):
-        image = image_functions.central_crop(_square(example["image"], geometry.resize), side)
-        counts = tf.cast(example["position"] < split.count, tf.float32)
-        return {
-            "image": tf.ensure_shape(image, [side, side, 3]),
-            "label": _checked_label(example, classes),
-            "weight": example["weight"] * counts,
-        }
+    def complete(step, batch):
+        counts = tf.cast(order.positions(step) < count, tf.float32)
+        return {**batch, "weight": batch["weight"] * counts, "label": _checked_labels(batch["label"], classes)}
 
-    examples = split.examples(0, None).take(batches * batch_size)
-    dataset = examples.map(prepare, tf.data.AUTOTUNE).batch(batch_size, drop_remainder=True)
-    return _in_order(dataset.prefetch(tf.data.AUTOTUNE))
+    return _in_order(tf.data.Dataset.zip(order.dataset(), split.read(order, Window(geometry))).map(complete))
 
 
-def _square(image, resize):
-    return image_functions.central_crop(image_functions.resize_shorter_side(image, resize), resize)
+def with_threads(dataset, threads):
+    """The dataset with that many threads of its own; unchanged, on threads that all share, if None."""
+    options = tf.data.Options()
+    if threads:
+        options.threading.private_threadpool_size = threads
+    return dataset.with_options(options)
 
 
-def _checked_label(example, classes):
-    label = example["label"]
+def _checked_labels(labels, classes):
     message = f"labels must be in [0, {classes}), the classes of the network. Received:"
-    with tf.control_dependencies([tf.debugging.Assert((label >= 0) & (label < classes), [message, label])]):
-        return tf.identity(label)
+    odd = tf.boolean_mask(labels, (labels < 0) | (labels >= classes))
+    with tf.control_dependencies([tf.debugging.Assert(tf.equal(tf.size(odd), 0), [message, odd])]):
+        return tf.identity(labels)
 
 
 def _in_order(dataset):
     """Every replica count and every restart must see the same batches, so nothing may overtake."""
     options = tf.data.Options()
     options.deterministic = True
-    # One worker reads everything; the strategy splits each global batch among its replicas.
+    # A worker reads its own share; nothing is left to be divided.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    return dataset.with_options(options)
+    return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)

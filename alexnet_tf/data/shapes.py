@@ -7,6 +7,7 @@ on dark ground and dark figures on light ground are equally likely, so no pixel 
 import numpy as np
 import tensorflow as tf
 
+from alexnet_tf.data import images
 from alexnet_tf.data.sources import Dataset, IndexedSplit
 
 SIDE = 256
@@ -202,10 +203,11 @@ def _loader(seed, split):
         image, label = draw(seed, split, int(index))
         return image, np.int64(label)
 
-    def load(index):
-        image, label = tf.numpy_function(draw_example, [index], (tf.uint8, tf.int64))
+    def load(example, window):
+        image, label = tf.numpy_function(draw_example, [example["index"]], (tf.uint8, tf.int64))
+        image = tf.ensure_shape(image, [SIDE, SIDE, 3])
         return {
-            "image": tf.ensure_shape(image, [SIDE, SIDE, 3]),
+            "image": images.window_of_pixels(image, window.geometry, example["place"]),
             "label": tf.ensure_shape(label, []),
             "weight": tf.ones([]),
         }

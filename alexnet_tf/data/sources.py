@@ -1,9 +1,82 @@
-"""Where images come from: the interface over drawn figures, folders of files, and TFDS."""
+"""Where images come from: the interface over drawn figures, files in folders and tars, prepared records, and TFDS."""
 
 import dataclasses
 import typing
 
 import tensorflow as tf
+
+from alexnet_tf.data.images import Geometry
+from alexnet_tf.data.statistics import Statistics
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """Which examples are read, step by step, epoch after epoch.
+
+    The example at a position of the endless order depends on (seed, epoch, index) alone: any step can be the first.
+
+    Attributes:
+        batch_size: the global batch; step s holds the positions from s * batch_size on.
+        steps: `range` of the steps to read.
+        seed: non-negative int that orders each epoch differently, or None for the set's own order.
+        part: (first, last): the part of each global batch that this worker reads; last is excluded.
+    """
+
+    batch_size: int
+    steps: range
+    seed: int | None = None
+    part: tuple = ()
+
+    def __post_init__(self):
+        object.__setattr__(self, "part", self.part or (0, self.batch_size))
+
+    @property
+    def size(self):
+        """Examples a step that this worker reads."""
+        return self.part[1] - self.part[0]
+
+    def dataset(self):
+        """The steps as a `tf.data.Dataset` of int64 scalars."""
+        return tf.data.Dataset.range(self.steps.start, self.steps.stop)
+
+    def positions(self, step):
+        """This worker's positions in a step: int64 (size,); `position // count` is the epoch, from 0."""
+        return step * self.batch_size + tf.range(*self.part, dtype=tf.int64)
+
+    def indices(self, step, count):
+        """The indices of a step's examples among the `count` of a split: int64 (size,)."""
+        positions = self.positions(step)
+        indices = positions % count
+        if self.seed is None:
+            return indices
+        epochs = positions // count
+        seeds = tf.stack(
+            [tf.fill([self.size], tf.constant(self.seed, tf.int64)), epochs, tf.zeros_like(epochs)], axis=1
+        )
+        # The raw operation: `tf.random.experimental.index_shuffle` refuses a seed for each index.
+        return tf.raw_ops.RandomIndexShuffle(index=indices, seed=seeds, max_index=count - 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """Which window is cut out of each image.
+
+    Attributes:
+        geometry: `Geometry`.
+        places: from a step, a scalar int64, to float32 (batch size, 2), the places of all windows of the global
+            batch (see `images.window_of_pixels`); None for the centre.
+        exact: False takes JPEG files' quicker way down (see `files.window_of_file`).
+    """
+
+    geometry: Geometry
+    places: typing.Callable | None = None
+    exact: bool = True
+
+    def of_step(self, step, order):
+        """The places of this worker's windows in a step: float32 (size, 2)."""
+        if self.places is None:
+            return tf.fill([order.size, 2], self.geometry.centre)
+        return self.places(step)[slice(*order.part)]
 
 
 class Split(typing.Protocol):
@@ -17,20 +90,38 @@ class Split(typing.Protocol):
     count: int
     skipped: set
 
-    def examples(self, start, seed):
-        """Streams examples without end, epoch after epoch, each example once an epoch.
-
-        The order is a function of (seed, epoch, index): any `start` gives the same stream as skipping would.
+    def read(self, order, window):
+        """Streams windows of images.
 
         Args:
-            start: position of the first example; `position // count` is the epoch, from 0.
-            seed: non-negative int that orders each epoch differently, or None for the set's own order.
+            order: `Order`.
+            window: `Window`.
 
         Returns:
-            A `tf.data.Dataset` of dicts: `image` uint8 (height, width, 3), `label` int64, `weight` float32 (1, or
-            0 where the image could not be read and counts for nothing) and `position` int64.
+            A `tf.data.Dataset` with one element a step of dicts: `image` uint8 (size, crop, crop, 3), `label`
+            int64 (size,), and `weight` float32 (size,): 1, or 0 where the image could not be read and counts for
+            nothing.
         """
         ...
+
+    def originals(self, start, stop):
+        """Iterates over examples `start` to `stop` of the set's own order as `Original`s, for `prepare`."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Original:
+    """One example as it came.
+
+    Attributes:
+        name: what the user would call it: a path, a member of a tar.
+        label: int.
+        read: returns the image file's bytes; raises OSError.
+    """
+
+    name: str
+    label: int
+    read: typing.Callable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,12 +133,14 @@ class Dataset:
         class_names: tuple of str; a label is an index into it.
         train: `Split` to learn from.
         validation: `Split` held out.
+        statistics: `Statistics` of the training images where they are known already.
     """
 
     name: str
     class_names: tuple
     train: Split
     validation: Split
+    statistics: Statistics | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,21 +149,23 @@ class IndexedSplit:
 
     Attributes:
         count: number of examples.
-        load: from an int64 index tensor to a dict of `image`, `label` and `weight`, usable in `tf.data.map`.
+        load: from one example of what `fetch` gave, with its window's `place`, and a `Window`, to a dict of `image`,
+            `label` and `weight`; runs in `tf.data.map`.
+        fetch: from int64 indices (size,) to a dict of tensors (size, …); runs in `tf.data.map`, a step at a time.
         skipped: filled by `load`.
     """
 
     count: int
     load: typing.Callable
+    fetch: typing.Callable = lambda indices: {"index": indices}
     skipped: set = dataclasses.field(default_factory=set)
 
-    def examples(self, start, seed):
-        """See `Split.examples`."""
+    def read(self, order, window):
+        """See `Split.read`."""
 
-        def load(position):
-            epoch, index = position // self.count, position % self.count
-            if seed is not None:
-                index = tf.random.experimental.index_shuffle(index, [seed, epoch], self.count - 1)
-            return {**self.load(index), "position": position}
+        def fetch(step):
+            return {**self.fetch(order.indices(step, self.count)), "place": window.of_step(step, order)}
 
-        return tf.data.Dataset.range(start, tf.int64.max).map(load, tf.data.AUTOTUNE)
+        examples = order.dataset().map(fetch, tf.data.AUTOTUNE).unbatch()
+        loaded = examples.map(lambda example: self.load(example, window), tf.data.AUTOTUNE)
+        return loaded.batch(order.size, drop_remainder=True)

@@ -6,6 +6,13 @@ import numpy as np
 
 from alexnet_tf.data.images import central_crop
 
+# The axes of ImageNet's colours, one a column, as published for PyTorch's and Torch's ResNets, with the standard
+# deviations along them in grey levels from the author's later release (cuda-convnet2).
+IMAGENET_AXES = (
+    np.square(np.array([121.8, 37.1, 19.7], np.float32)),
+    np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]], np.float32),
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Statistics:
@@ -38,12 +45,31 @@ class Statistics:
         if kind == "image":
             return central_crop(self.mean_image, size)
         if kind == "pixel":
-            return self.mean_image.mean((0, 1))
+            return self.rgb_mean.astype(np.float32)
         raise ValueError(f"kind must be 'image' or 'pixel'. Received: kind={kind!r}")
+
+    @property
+    def rgb_mean(self):
+        """The mean colour: float64 (3,)."""
+        return self.mean_image.mean((0, 1), dtype=np.float64)
+
+    @property
+    def covariance(self):
+        """The RGB covariance, in squared grey levels: float64 (3, 3)."""
+        vectors = self.eigenvectors.astype(np.float64)
+        return vectors * self.eigenvalues @ vectors.T
+
+    def axes(self, kind):
+        """The (eigenvalues, eigenvectors) of colour noise: `"own"`, the set's, or `"imagenet"`'s."""
+        return IMAGENET_AXES if kind == "imagenet" else (self.eigenvalues, self.eigenvectors)
+
+    def arrays(self):
+        """What an `.npz` file of them holds, mean colour and covariance for other readers included."""
+        return {**dataclasses.asdict(self), "rgb_mean": self.rgb_mean, "covariance": self.covariance}
 
     def save(self, path):
         """Writes an `.npz` file."""
-        np.savez(path, **dataclasses.asdict(self))
+        np.savez(path, **self.arrays())
 
     @classmethod
     def load(cls, path):
@@ -52,8 +78,54 @@ class Statistics:
             return cls(arrays["mean_image"], arrays["eigenvalues"], arrays["eigenvectors"], int(arrays["count"]))
 
 
+@dataclasses.dataclass
+class Sums:
+    """What statistics are made of. Whole numbers, exact in float64, so that sums may be added in any order.
+
+    Attributes:
+        count: images added.
+        pixels: float64 (side, side, 3), the sum of all images.
+        products: float64 (3, 3), the sum over all pixels of the products of their colours. Exact up to 2**53: for
+            two million images of 256 by 256 pixels.
+    """
+
+    count: int = 0
+    pixels: np.ndarray | float = 0.0
+    products: np.ndarray | float = 0.0
+
+    def add(self, images):
+        """Adds uint8 images (count, side, side, 3)."""
+        for image in images:
+            colours = image.reshape(-1, 3).astype(np.float64)
+            self.products = self.products + colours.T @ colours
+        self.pixels = self.pixels + images.sum(0, dtype=np.uint32)
+        self.count += len(images)
+
+    def merge(self, other):
+        """Adds another's sums."""
+        self.count += other.count
+        self.pixels = self.pixels + other.pixels
+        self.products = self.products + other.products
+
+    def statistics(self):
+        """The `Statistics` of all images added.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        if self.count == 0:
+            raise ValueError("images must hold at least one readable image. Received: none")
+        mean_image = self.pixels / self.count
+        colour_mean = mean_image.mean((0, 1))
+        pixels = self.count * mean_image.shape[0] * mean_image.shape[1]
+        values, vectors = np.linalg.eigh(self.products / pixels - np.outer(colour_mean, colour_mean))
+        falling = slice(None, None, -1)
+        values = np.maximum(values[falling], 0)
+        return Statistics(*(a.astype(np.float32) for a in (mean_image, values, vectors[:, falling])), self.count)
+
+
 def collect(images, progress=lambda count: None):
-    """Takes the statistics of a dataset in one pass, in float64.
+    """Takes the statistics of a dataset in one pass.
 
     Args:
         images: a `tf.data.Dataset` of pairs: uint8 images (batch, side, side, 3), and weights (batch,) of which 0
@@ -66,20 +138,8 @@ def collect(images, progress=lambda count: None):
     Raises:
         ValueError: if no image counts.
     """
-    count, pixel_sum, product_sum = 0, 0.0, 0.0
+    sums = Sums()
     for batch, weights in images:
-        batch = batch.numpy()[weights.numpy() > 0].astype(np.float64)
-        colours = batch.reshape(-1, 3)
-        count += len(batch)
-        pixel_sum += batch.sum(0)
-        product_sum += colours.T @ colours
-        progress(count)
-    if count == 0:
-        raise ValueError("images must hold at least one readable image. Received: none")
-    mean_image = pixel_sum / count
-    colour_mean = mean_image.mean((0, 1))
-    pixels = count * mean_image.shape[0] * mean_image.shape[1]
-    values, vectors = np.linalg.eigh(product_sum / pixels - np.outer(colour_mean, colour_mean))
-    falling = slice(None, None, -1)
-    values = np.maximum(values[falling], 0)
-    return Statistics(*(a.astype(np.float32) for a in (mean_image, values, vectors[:, falling])), count)
+        sums.add(batch.numpy()[weights.numpy() > 0])
+        progress(sums.count)
+    return sums.statistics()

@@ -6,12 +6,14 @@ import urllib.parse
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from alexnet_tf.data.sources import Dataset
+from alexnet_tf.data import files
+from alexnet_tf.data.sources import Dataset, Original
 
 VALIDATION_NAMES = ("validation", "val", "test")
 # TFDS writes its records in random order already; this buffer gives each epoch an order of its own.
 SHUFFLE_BUFFER = 10_000
 HELD_OUT_PERCENT = 10
+NAME_KEY = "file_name"
 
 
 def open_tfds(name, tfds_name, seed):
@@ -48,27 +50,56 @@ class TfdsSplit:
         self._split_name = split_name
         self._keys = image_key, label_key
 
-    def examples(self, start, seed):
-        """See `Split.examples`; a start inside an epoch reads what lies before it in that epoch."""
-        records = self._builder.as_dataset(self._split_name, shuffle_files=False)
+    def read(self, order, window):
+        """See `Split.read`; a first step inside an epoch reads, but does not decode, what lies before it there."""
+        first = order.steps.start * order.batch_size
+        records = self._records(self._split_name)
 
         def epoch_of(epoch):
-            if seed is None:
+            if order.seed is None:
                 return records
             # Of this function's graph alone. Above 0, because only then may the other half be a tensor.
-            tf.random.set_seed(seed + 1)
+            tf.random.set_seed(order.seed + 1)
             return records.shuffle(SHUFFLE_BUFFER, seed=epoch, reshuffle_each_iteration=False)
 
-        epochs = tf.data.Dataset.range(start // self.count, tf.int64.max).flat_map(epoch_of)
-        positions = tf.data.Dataset.range(start, tf.int64.max)
-        return tf.data.Dataset.zip(positions, epochs.skip(start % self.count)).map(self._example, tf.data.AUTOTUNE)
+        epochs = tf.data.Dataset.range(first // self.count, tf.int64.max).flat_map(epoch_of)
+        batches = epochs.skip(first % self.count).batch(order.batch_size)
 
-    def _example(self, position, record):
+        def own_part(step, batch):
+            own = {key: values[slice(*order.part)] for key, values in batch.items()}
+            return {**own, "place": window.of_step(step, order)}
+
+        examples = tf.data.Dataset.zip(order.dataset(), batches).map(own_part).unbatch()
+        loaded = examples.map(lambda example: self._load(example, window), tf.data.AUTOTUNE)
+        return loaded.batch(order.size, drop_remainder=True)
+
+    def originals(self, start, stop):
+        """See `Split.originals`."""
+        read_only = tfds.core.ReadInstruction.from_spec(self._split_name).to_absolute(self._lengths())
+        first = read_only[0].from_
+        names = tfds.core.ReadInstruction(read_only[0].splitname, first + start, first + stop, unit="abs")
+        for number, record in enumerate(self._records(names).as_numpy_iterator(), start):
+            name = record["name"].decode() or f"{self._split_name} {number}"
+            yield Original(name, int(record["label"]), lambda image=record["image"]: image)
+
+    def _lengths(self):
+        return {name: split.num_examples for name, split in self._builder.info.splits.items()}
+
+    def _records(self, split):
+        """The records in their order on disk: `image`, a file's bytes; `label`; and `name`, where there is one."""
         image_key, label_key = self._keys
-        image = record[image_key]
-        if image.shape[-1] == 1:
-            image = tf.image.grayscale_to_rgb(image)
-        return {"image": image[..., :3], "label": record[label_key], "weight": tf.ones([]), "position": position}
+        decoders = {image_key: tfds.decode.SkipDecoding()}
+        records = self._builder.as_dataset(split, shuffle_files=False, decoders=decoders)
+
+        def chosen(record):
+            name = record.get(NAME_KEY, tf.constant(""))
+            return {"image": record[image_key], "label": record[label_key], "name": name}
+
+        return records.map(chosen)
+
+    def _load(self, example, window):
+        cut = files.window_of_file(example["image"], window.geometry, example["place"], window.exact)
+        return {"image": cut, "label": example["label"], "weight": tf.ones([])}
 
 
 def _keys(builder, name):

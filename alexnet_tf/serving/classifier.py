@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from alexnet_tf.data import files
 from alexnet_tf.data import images as image_functions
 
 
@@ -37,5 +38,5 @@ def prepare(encoded, resize, crop):
     Raises:
         tf.errors.InvalidArgumentError: if the bytes are not a JPEG, PNG, GIF or BMP image.
     """
-    image = image_functions.resize_shorter_side(image_functions.decode(encoded), resize)
-    return tf.ensure_shape(image_functions.central_crop(image, crop), [crop, crop, 3])
+    geometry = image_functions.Geometry(resize, crop)
+    return files.window_of_file(encoded, geometry, tf.fill([2], geometry.centre))

@@ -13,7 +13,6 @@ import numpy as np
 import tensorflow as tf
 
 from alexnet_tf.data import datasets, pipeline, statistics
-from alexnet_tf.data import images as image_functions
 from alexnet_tf.evaluation.evaluate import evaluate, sums
 from alexnet_tf.models.pretrained.load import RUN_WEIGHTS
 from alexnet_tf.training import runs
@@ -31,13 +30,14 @@ class Interrupted(Exception):
     """Training was stopped by a signal; the step in hand was finished and saved."""
 
 
-def train_and_evaluate(recipe, workdir, strategy="auto"):
+def train_and_evaluate(recipe, workdir, strategy="auto", input_threads=None):
     """Trains a network, or continues a run, and evaluates it.
 
     Args:
         recipe: a `Recipe`.
         workdir: directory of the run; made if missing, continued if it holds the same run.
         strategy: `"auto"`, `"none"` or `"mirrored"` (see `make_strategy`).
+        input_threads: threads that the input has to itself; it shares TensorFlow's if not given.
 
     Returns:
         The last validation's `alexnet_tf.evaluation.evaluate.Result`.
@@ -51,7 +51,7 @@ def train_and_evaluate(recipe, workdir, strategy="auto"):
     strategy = make_strategy(strategy)
     dataset = datasets.open_dataset(recipe.dataset, recipe.seed)
     runs.claim(workdir, recipe, dataset.class_names)
-    trainer = _Trainer(recipe, pathlib.Path(workdir), dataset, strategy)
+    trainer = _Trainer(recipe, pathlib.Path(workdir), dataset, strategy, input_threads)
     with _finish_step_on_signal() as stop:
         return trainer.run(stop)
 
@@ -59,8 +59,9 @@ def train_and_evaluate(recipe, workdir, strategy="auto"):
 class _Trainer:
     """Holds a run's variables: model, optimizer, step, plateau."""
 
-    def __init__(self, recipe, workdir, dataset, strategy):
+    def __init__(self, recipe, workdir, dataset, strategy, input_threads):
         self.recipe, self.workdir, self.dataset, self.strategy = recipe, workdir, dataset, strategy
+        self.input_threads = input_threads
         self.classes = len(dataset.class_names)
         self.steps_per_epoch = recipe.steps_per_epoch(dataset.train.count)
         self.total_steps = recipe.total_steps(dataset.train.count)
@@ -115,16 +116,23 @@ class _Trainer:
 
     def _train(self, first, end, stop):
         recipe = self.recipe
-        batches = pipeline.training_batches(
-            self.dataset.train, self.classes, recipe.batch_size, recipe.geometry,
-            recipe.augmentation(first // self.steps_per_epoch), recipe.seed, first,
-        )  # fmt: skip
-        batches = iter(self.strategy.experimental_distribute_dataset(batches))
+        augmentation = recipe.augmentation(first // self.steps_per_epoch)
+
+        def batches_of(context):
+            count = context.num_replicas_in_sync // context.num_input_pipelines
+            share = pipeline.Share(context.num_replicas_in_sync, context.input_pipeline_id * count, count)
+            batches = pipeline.training_batches(
+                self.dataset.train, self.classes, recipe.batch_size, recipe.geometry, augmentation, recipe.seed,
+                range(first, end), share,
+            )  # fmt: skip
+            return pipeline.with_threads(batches, self.input_threads)
+
+        batches = iter(self.strategy.distribute_datasets_from_function(batches_of))
         progress = Progress("step", self.total_steps, first)
         totals, since, begun = tf.zeros([4], tf.float64), first, time.monotonic()
         for step in range(first, end):
             self._set_rates(step)
-            totals += self.train_step(next(batches))
+            totals += self.train_step(next(batches), augmentation.colour_noise)
             self.step.assign_add(1)
             done = step + 1
             if done % LOG_EVERY == 0 or done == end or stop.is_set:
@@ -137,16 +145,11 @@ class _Trainer:
                 raise Interrupted(f"stopped after step {done} of {self.total_steps}; saved in {self.workdir}")
 
     def _make_step(self):
-        eigenvalues, eigenvectors = (
-            tf.constant(a) for a in (self.statistics.eigenvalues, self.statistics.eigenvectors)
-        )
+        axes = [tf.constant(a) for a in self.statistics.axes(self.recipe.colours)]
         mean = tf.constant(self.mean)
 
-        def replica_step(batch):
-            images = image_functions.flip(batch["image"], batch["flip"])
-            images = image_functions.subtract_mean(images, mean)
-            if self.recipe.colour_noise:
-                images = image_functions.add_colour_noise(images, batch["colour"], eigenvalues, eigenvectors)
+        def replica_step(batch, noise):
+            images = pipeline.network_input(batch, mean, axes if noise else None, self.recipe.noise_divisor)
             with tf.GradientTape() as tape:
                 logits = tf.cast(self.logits(images, training=True), tf.float32)
                 losses = tf.nn.sparse_softmax_cross_entropy_with_logits(batch["label"], logits)
@@ -157,8 +160,8 @@ class _Trainer:
             return sums(tf.nn.softmax(logits), batch["label"], batch["weight"])
 
         @tf.function(jit_compile=False)
-        def step(batch):
-            per_replica = self.strategy.run(replica_step, args=(batch,))
+        def step(batch, noise):
+            per_replica = self.strategy.run(replica_step, args=(batch, noise))
             return self.strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
 
         return step
@@ -236,17 +239,17 @@ def _statistics(recipe, workdir, dataset):
     if path.exists():
         return statistics.Statistics.load(path)
     count = min(recipe.statistics_examples or dataset.train.count, dataset.train.count)
+    resize = recipe.geometry.resize
+    if dataset.statistics and dataset.statistics.mean_image.shape[0] == resize:
+        dataset.statistics.save(path)
+        return dataset.statistics
     # In training order, so that a part of a set sorted by class is still a fair sample.
-    square = pipeline.Geometry(recipe.geometry.resize, recipe.geometry.resize)
-    plain = pipeline.Augmentation(random_crop=False, flip=False, colour_noise=False)
-    size = min(64, count)
-    batches = pipeline.training_batches(dataset.train, len(dataset.class_names), size, square, plain, recipe.seed).take(
-        -(-count // size)
-    )
+    batches = pipeline.evaluation_batches(
+        dataset.train, len(dataset.class_names), min(64, count), pipeline.Geometry(resize, resize), count=count,
+        seed=recipe.seed,
+    )  # fmt: skip
     progress = Progress("statistics", count)
-    found = statistics.collect(
-        batches.map(lambda batch: (batch["image"], batch["weight"])), lambda n: progress.update(min(n, count))
-    )
+    found = statistics.collect(batches.map(lambda batch: (batch["image"], batch["weight"])), progress.update)
     found.save(path)
     return found
 

@@ -26,11 +26,20 @@ class LayerRate:
 
 _RANGES = (
     (
-        ("batch_size", "epochs", "steps", "image_size", "evaluate_every", "statistics_examples", "patience"),
+        (
+            "batch_size",
+            "epochs",
+            "steps",
+            "image_size",
+            "evaluate_every",
+            "statistics_examples",
+            "patience",
+            "crop_group",
+        ),
         lambda value: value >= 1,
         "at least 1",
     ),
-    (("learning_rate", "width"), lambda value: value > 0, "above 0"),
+    (("learning_rate", "width", "noise_divisor"), lambda value: value > 0, "above 0"),
     (("seed", "drops", "warmup_steps", "noise_until", "weight_decay", "bias_rate"), lambda v: v >= 0, "at least 0"),
     (("momentum", "decay_share"), lambda value: 0 < value < 1, "above 0 and below 1"),
     (("dropout",), lambda value: 0 <= value < 1, "at least 0 and below 1"),
@@ -49,7 +58,7 @@ class Recipe:
     """
 
     name: str
-    dataset: str = _field("builtin:shapes", "builtin:shapes, folder:PATH or tfds:NAME")
+    dataset: str = _field("builtin:shapes", "builtin:shapes, folder:PATH, tar:PATH, records:DIR or tfds:NAME")
     preset: str = _field("paper", "the network, as listed by alexnet-tf presets")
     width: float = _field(1.0, "factor on every hidden width, e.g. 0.25")
     image_size: int | None = _field(None, "side of the input in pixels; the preset's own if not given")
@@ -81,6 +90,9 @@ class Recipe:
     random_crop: bool = _field(True, "whether crops are random (section 4.1)")
     flip: bool = _field(True, "whether half of the images are mirrored (section 4.1)")
     colour_noise: bool = _field(True, "whether colours are shifted along their principal axes (section 4.1)")
+    colours: str = _field("own", "whose axes colours are shifted along: own, of the training set; imagenet")
+    noise_divisor: float = _field(1.0, "what the input is divided by while there is colour noise")
+    crop_group: int = _field(1, "consecutive images of a batch that share one random crop and one flip")
     noise_until: int | None = _field(None, "epoch from which colour noise is off; never if not given")
     statistics_examples: int | None = _field(None, "training images that give mean and colours; all if not given")
     evaluate_every: int | None = _field(None, "steps between validations and checkpoints; an epoch if not given")
@@ -91,6 +103,7 @@ class Recipe:
         get_preset(self.preset)
         _one_of("optimizer", self.optimizer, OPTIMIZERS)
         _one_of("schedule", self.schedule, SCHEDULES)
+        _one_of("colours", self.colours, ("own", "imagenet"))
         _one_of("initialization", self.initialization, ("preset", "code", "he"))
         for fields, holds, allowed in _RANGES:
             for field in fields:
@@ -132,7 +145,7 @@ class Recipe:
     def augmentation(self, epoch):
         """The `Augmentation` in force in an epoch."""
         noise = self.colour_noise and (self.noise_until is None or epoch < self.noise_until)
-        return Augmentation(self.random_crop, self.flip, noise)
+        return Augmentation(self.random_crop, self.flip, noise, self.crop_group)
 
     def total_steps(self, examples):
         """The length of the run in steps, for a training set of that many examples."""
@@ -172,10 +185,12 @@ DEMO = Recipe(
 PAPER = Recipe("paper", dataset="tfds:imagenet2012")
 
 # Net 145 (layers/layer-params-145.cfg): biases learn at twice the rate, undecayed and never lowered; the rate falls
-# at fixed epochs; late in the run colour noise stops, conv1 slows down and then freezes.
+# at fixed epochs; 32 images share a crop and a flip, and the noisy input is divided by 1.1 (convdata_jpeg.py); late
+# in the run colour noise stops, conv1 slows down and then freezes.
 ORIGINAL = Recipe(
     "original", dataset="tfds:imagenet2012", preset="original", epochs=91, bias_rate=2.0, decay_biases=False,
-    scheduled_biases=False, schedule="milestones", milestones=(25, 51, 79), noise_until=67,
+    scheduled_biases=False, schedule="milestones", milestones=(25, 51, 79), noise_until=67, noise_divisor=1.1,
+    crop_group=32,
     layer_rates=(LayerRate("conv1/kernel", 67, 1e-5), LayerRate("conv1/", 72, 0.0)),
 )  # fmt: skip
 

@@ -1,0 +1,119 @@
+"""From an image file's bytes to pixels; usable in a graph, and safe with whatever a file may hold."""
+
+import tensorflow as tf
+
+from alexnet_tf.data import images
+
+# A header may claim any size; what claims more than this is refused before memory is taken for it.
+MAX_PIXELS = 100_000_000
+# A file one pixel high would become enormous when its shorter side is resized.
+MAX_ASPECT = 100
+
+
+def decode(encoded):
+    """Decodes a JPEG (RGB, grey or CMYK), PNG (8 or 16 bits), GIF (first frame) or BMP file into RGB.
+
+    As everyone's training on ImageNet does, it leaves EXIF's orientation aside.
+
+    Returns:
+        uint8 (height, width, 3).
+
+    Raises:
+        tf.errors.InvalidArgumentError: if the bytes are not such an image, or it has more than `MAX_PIXELS`, or
+            one side is more than `MAX_ASPECT` times the other.
+    """
+    with tf.control_dependencies([_check_size(declared_size(encoded))]):
+        image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    return tf.ensure_shape(image, [None, None, 3])
+
+
+def declared_size(encoded):
+    """The (height, width) that an image file's header claims, int64 (2,); zeros where it cannot be told.
+
+    Raises:
+        tf.errors.InvalidArgumentError: if it is a JPEG file whose header is damaged.
+    """
+    jpeg = lambda: tf.cast(tf.io.extract_jpeg_shape(encoded)[:2], tf.int64)  # noqa: E731
+    return tf.cond(tf.io.is_jpeg(encoded), jpeg, lambda: _size_in_header(encoded))
+
+
+def _size_in_header(encoded):
+    header = tf.cast(tf.io.decode_raw(tf.strings.substr(encoded, 0, 26), tf.uint8, fixed_length=28), tf.int64)
+
+    def number(first, count, step=1):
+        """The bytes from `first` on as a number, the highest first; the lowest first if `step` is -1."""
+        powers = [256**i for i in range(count)][::-step]
+        return tf.reduce_sum(header[first : first + count] * powers)
+
+    kinds = {
+        b"\x89PNG": (number(20, 4), number(16, 4)),
+        b"GIF8": (number(8, 2, -1), number(6, 2, -1)),
+        # The height is signed: below 0, the rows run downwards.
+        b"BM": (tf.abs(tf.bitcast(tf.cast(number(22, 4, -1), tf.uint32), tf.int32)), number(18, 4, -1)),
+    }
+    size = tf.zeros([2], tf.int64)
+    for magic, sides in kinds.items():
+        here = tf.equal(tf.strings.substr(encoded, 0, len(magic)), magic)
+        size = tf.where(here, tf.stack([tf.cast(side, tf.int64) for side in sides]), size)
+    return size
+
+
+def _check_size(size):
+    message = f"an image must have at most {MAX_PIXELS:,} pixels and sides within 1:{MAX_ASPECT}. Received:"
+    slim = tf.reduce_max(size) > MAX_ASPECT * tf.reduce_min(size)
+    # The raw operation: the other one wraps it in a condition.
+    return tf.raw_ops.Assert(condition=(tf.reduce_prod(size) <= MAX_PIXELS) & ~slim, data=[message, size])
+
+
+def window_of_file(encoded, geometry, place, exact=True):
+    """As `window_of_pixels`, from an image file's bytes; decodes only what is needed where it can.
+
+    Args:
+        encoded: scalar string, a JPEG, PNG, GIF or BMP file.
+        geometry, place: as for `window_of_pixels`.
+        exact: False shrinks a JPEG in a way that costs half as much: what is left after the decoder's own halvings, a
+            factor below two, is sampled without a filter, at whole pixels' place.
+
+    Raises:
+        tf.errors.InvalidArgumentError: as `decode` does.
+    """
+    slowly = lambda: images.window_of_pixels(decode(encoded), geometry, place)  # noqa: E731
+
+    def jpeg():
+        shape = tf.io.extract_jpeg_shape(encoded)[:2]
+        shorter = tf.reduce_min(shape)
+        ready = lambda: _ready_window(encoded, shape, geometry, place)  # noqa: E731
+        if exact:
+            return tf.cond(tf.equal(shorter, geometry.resize), ready, slowly)
+        # One choice, because each costs as much as a dozen small operations.
+        shrink = [lambda ratio=ratio: _shrunk_window(encoded, shape, geometry, place, ratio) for ratio in _RATIOS]
+        bounds = [geometry.resize, geometry.resize + 1, *(ratio * geometry.resize for ratio in _RATIOS[1:])]
+        branch = tf.reduce_sum(tf.cast(shorter >= tf.constant(bounds), tf.int32))
+        return tf.switch_case(branch, [slowly, ready, *shrink])
+
+    cut = tf.cond(tf.io.is_jpeg(encoded), jpeg, slowly)
+    return tf.ensure_shape(cut, [geometry.crop, geometry.crop, 3])
+
+
+def _ready_window(encoded, shape, geometry, place):
+    """A window of a JPEG that has the right size already."""
+    corner = images.corner_of(shape, geometry, place)
+    with tf.control_dependencies([_check_size(tf.cast(shape, tf.int64))]):
+        return tf.io.decode_and_crop_jpeg(encoded, tf.concat([corner, [geometry.crop] * 2], 0), channels=3)
+
+
+# The decoder can leave out frequencies and so halve an image up to three times, at a gain in time.
+_RATIOS = (1, 2, 4, 8)
+
+
+def _shrunk_window(encoded, shape, geometry, place, ratio):
+    """A window of a JPEG that is larger than it should be, after the decoder has divided its sides by `ratio`."""
+    available = (shape + ratio - 1) // ratio  # The decoder rounds up.
+    size = images.resized_shape(shape, geometry.resize)
+    scale = tf.cast(available, tf.float32) / tf.cast(size, tf.float32)
+    corner = tf.cast(images.corner_of(size, geometry, place), tf.float32)
+    first, last = tf.unstack(tf.cast(tf.round(tf.stack([corner, corner + geometry.crop]) * scale), tf.int32))
+    with tf.control_dependencies([_check_size(tf.cast(shape, tf.int64))]):
+        window = tf.io.decode_and_crop_jpeg(encoded, tf.concat([first, last - first], 0), channels=3, ratio=ratio)
+    sampled = tf.raw_ops.ResizeBilinear(images=window[None], size=[geometry.crop] * 2, half_pixel_centers=True)
+    return tf.cast(tf.round(sampled[0]), tf.uint8)
