@@ -23,6 +23,8 @@ setuptools.setup(
         "tensorflow>=2.18",
         "keras>=3.5",
         "tensorflow-datasets",
+        "importlib_resources",  # Which tensorflow-datasets 4.9.10 imports, and does not ask for.
+        "array_record",
         "absl-py",
         "tensorboard",
         "ai-edge-litert",
@@ -34,8 +36,8 @@ setuptools.setup(
         "gpu": ["tensorflow[and-cuda]"],
         "torch": ["torch"],
         "plots": ["matplotlib"],
-        "dev": ["pytest", "ruff", "opencv-python-headless<5", "torch==2.13.0"],
-        "bench": ["torch"],
+        "dev": ["pytest", "ruff", "opencv-python-headless<5", "pillow", "torch==2.13.0"],
+        "bench": ["pillow", "torch"],
     },
     entry_points={"console_scripts": ["alexnet-tf=alexnet_tf.cli.main:main"]},
 )

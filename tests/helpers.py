@@ -1,6 +1,10 @@
 """What several test modules need: figures as inputs, weights that keep activations alive, files of other programs."""
 
+import io
+import tarfile
+
 import numpy as np
+import tensorflow as tf
 import torch
 
 from alexnet_tf.data import shapes
@@ -69,3 +73,43 @@ def caffemodel(arrays, v1):
             else:
                 blob.shape.dim.extend(array.shape)
     return net.SerializeToString()
+
+
+def tar_of(files):
+    """The bytes of a tar with {name: bytes} inside."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+# The classes of the first validation images, as the ground truth has them.
+IMAGENET_CLASSES = ("n01751748", "n02105855", "n09193705")
+
+
+def imagenet_tars(folder, image):
+    """Writes ILSVRC's two tar files, small: four training images of each of three classes, three for validation.
+
+    Args:
+        folder: path to write into.
+        image: from a number to an image file's bytes, all different.
+    """
+    folder.mkdir(parents=True)
+    inside = {
+        f"{name}.tar": tar_of({f"{name}_{i}.JPEG": image(10 * number + i) for i in range(4)})
+        for number, name in enumerate(IMAGENET_CLASSES)
+    }
+    (folder / "ILSVRC2012_img_train.tar").write_bytes(tar_of(inside))
+    # Not in the order of their names, as a tar need not be.
+    held_out = {f"ILSVRC2012_val_{i:08d}.JPEG": image(100 + i) for i in (3, 1, 2)}
+    (folder / "ILSVRC2012_img_val.tar").write_bytes(tar_of(held_out))
+
+
+def noise_jpeg(seed, height=90, width=80):
+    """A JPEG file of smooth coloured noise, which JPEG keeps well."""
+    cells = np.random.default_rng(seed).integers(0, 256, (1, 6, 6, 3)).astype(np.float32)
+    pixels = tf.image.resize(cells, (height, width), "bicubic")[0]
+    return tf.io.encode_jpeg(tf.cast(tf.clip_by_value(pixels, 0, 255), tf.uint8)).numpy()

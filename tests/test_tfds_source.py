@@ -1,9 +1,11 @@
 """A tiny TFDS set, prepared and read as a user's would be."""
 
+import helpers
 import numpy as np
 import tensorflow_datasets as tfds
+from helpers import IMAGENET_CLASSES
 
-from alexnet_tf.data import datasets
+from alexnet_tf.data import datasets, images, pipeline, sources
 
 
 class TinyDigits(tfds.core.GeneratorBasedBuilder):
@@ -34,12 +36,35 @@ def test_a_set_with_one_split_keeps_its_last_tenth(tmp_path, monkeypatch):
     assert dataset.class_names == ("even", "odd")
     assert (dataset.train.count, dataset.validation.count) == (18, 2)
 
-    def pixels(start, count, seed):
-        examples = dataset.train.examples(start, seed).take(count)
-        return [(int(e["image"][0, 0, 0]), int(e["label"])) for e in examples]
+    def pixels(start, stop, seed):
+        order = sources.Order(3, range(start // 3, stop // 3), seed)
+        batches = list(dataset.train.read(order, sources.Window(images.Geometry(8, 8))))
+        values, labels = (np.concatenate([batch[key] for batch in batches]) for key in ("image", "label"))
+        return list(zip(values[:, 0, 0, 0].tolist(), labels.tolist(), strict=True))
 
     two_epochs = pixels(0, 36, seed=3)
     assert sorted(two_epochs[:18]) == sorted(two_epochs[18:]) == sorted(pixels(0, 18, None))
     assert two_epochs[:18] != two_epochs[18:]
-    assert pixels(23, 13, seed=3) == two_epochs[23:]
+    assert pixels(24, 36, seed=3) == two_epochs[24:]
     assert all(label == value % 2 for value, label in two_epochs)
+
+
+def _labels(split):
+    batches = pipeline.evaluation_batches(split, 1000, 2, images.Geometry(76, 67))
+    return [label for batch in batches for label in batch["label"].numpy()[batch["weight"].numpy() > 0]]
+
+
+def test_imagenet_from_small_tars_and_mocked(tmp_path, monkeypatch):
+    helpers.imagenet_tars(tmp_path / "downloads" / "manual", helpers.noise_jpeg)
+    builder = tfds.builder("imagenet2012", data_dir=tmp_path)
+    monkeypatch.setattr(tfds, "builder", lambda name: builder)
+    dataset = datasets.open_dataset("tfds:imagenet2012")  # Which prepares it.
+    assert (dataset.train.count, dataset.validation.count, len(dataset.class_names)) == (12, 3, 1000)
+    assert sorted(dataset.class_names[label] for label in _labels(dataset.validation)) == sorted(IMAGENET_CLASSES)
+    originals = [(original.name, dataset.class_names[original.label]) for original in dataset.train.originals(2, 9)]
+    assert len(set(originals)) == 7 and all(name.split("_")[0] == label for name, label in originals)
+    assert {original.read() for original in dataset.train.originals(0, 12)} == {
+        helpers.noise_jpeg(10 * number + i) for number in range(3) for i in range(4)
+    }
+    with tfds.testing.mock_data(num_examples=3):
+        assert len(_labels(datasets.open_dataset("tfds:imagenet2012").validation)) == 3

@@ -3,48 +3,36 @@
 Each side runs in a process of its own, set up as its user would have it; rounds alternate between them.
 """
 
-import multiprocessing
 import pathlib
-import statistics
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from tools.rounds import medians  # noqa: E402
 
 BATCH, CLASSES, ROUNDS, STEPS = 32, 10, 5, 2
 
 
 def main():
     """Prints seconds a step, the median of the rounds, and the ratio."""
-    spawn = multiprocessing.get_context("spawn")
-    sides = {"stock Conv2D, fit": _stock_step, "alexnet_tf": _our_step}
-    seconds = {name: [] for name in sides}
-    pipes = {}
-    for name, make_step in sides.items():
-        pipes[name], far_end = spawn.Pipe()
-        spawn.Process(target=_time_on_request, args=(make_step, far_end), daemon=True).start()
-    for number in range(ROUNDS + 1):
-        for name, pipe in pipes.items():
-            pipe.send(STEPS)
-            elapsed = pipe.recv()
-            if number:  # The first round traces and compiles.
-                seconds[name].append(elapsed)
-    medians = {name: statistics.median(times) for name, times in seconds.items()}
-    for name, median in medians.items():
-        print(f"{name:<20}{median:8.2f} s a step of {BATCH}{BATCH / median:8.1f} images/s")
-    stock, ours = medians.values()
+    found = medians({"stock Conv2D, fit": _stock_step, "alexnet_tf": _our_step}, ROUNDS)
+    for name, seconds in found.items():
+        print(f"{name:<20}{seconds:8.2f} s a step of {BATCH}{BATCH / seconds:8.1f} images/s")
+    stock, ours = found.values()
     print(f"ratio {stock / ours:.2f}")
 
 
-def _time_on_request(make_step, pipe):
-    """Waits for a number of steps, takes them, answers with the seconds each took; until the pipe closes."""
-    step = make_step()
-    while True:
-        steps = pipe.recv()
+def timed(step, steps=STEPS):
+    """A measurement for `medians`: seconds a step."""
+
+    def measure():
         begun = time.perf_counter()
         for _ in range(steps):
             step()
-        pipe.send((time.perf_counter() - begun) / steps)
+        return (time.perf_counter() - begun) / steps
+
+    return measure
 
 
 def _stock_step():
@@ -64,10 +52,20 @@ def _stock_step():
     model = keras.models.clone_model(AlexNet("paper", classes=CLASSES), clone_function=stock)
     model.compile(keras.optimizers.SGD(1e-4, momentum=0.9), "sparse_categorical_crossentropy")
     images, labels = _batch()
-    return lambda: model.fit(images, labels, batch_size=BATCH, epochs=1, verbose=0)
+    return timed(lambda: model.fit(images, labels, batch_size=BATCH, epochs=1, verbose=0))
 
 
 def _our_step():
+    step = paper_step()
+
+    import tensorflow as tf  # isort: skip - after the package, which sets it up
+
+    images, labels = map(tf.constant, _batch())
+    return timed(lambda: step(images, labels).numpy())
+
+
+def paper_step():
+    """Our training step of the paper's network: a function of images and labels that returns the loss."""
     from alexnet_tf.models.builder import AlexNet
     from alexnet_tf.training.optimizer import PaperSGD
 
@@ -76,17 +74,16 @@ def _our_step():
     model = AlexNet("paper", classes=CLASSES, classifier_activation=None)
     optimizer = PaperSGD(1e-4)
     optimizer.build(model.trainable_variables)
-    images, labels = map(tf.constant, _batch())
 
     @tf.function(jit_compile=False)
-    def step():
+    def step(images, labels):
         with tf.GradientTape() as tape:
             logits = model(images, training=True)
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
         optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
         return loss
 
-    return lambda: step().numpy()
+    return step
 
 
 def _batch():

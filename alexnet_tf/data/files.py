@@ -66,33 +66,40 @@ def _check_size(size):
 
 
 def window_of_file(encoded, geometry, place, exact=True):
-    """As `window_of_pixels`, from an image file's bytes; decodes only what is needed where it can.
+    """As `images.window_of_pixels`, from an image file's bytes.
 
     Args:
         encoded: scalar string, a JPEG, PNG, GIF or BMP file.
-        geometry, place: as for `window_of_pixels`.
-        exact: False shrinks a JPEG in a way that costs half as much: what is left after the decoder's own halvings, a
-            factor below two, is sampled without a filter, at whole pixels' place.
+        geometry, place: as for `images.window_of_pixels`.
+        exact: False decodes no more of a JPEG than the window needs, and shrinks it in a way that costs half as much:
+            what is left after the decoder's own halvings, a factor below two, is sampled without a filter, at whole
+            pixels' place. The decoder guesses the colour of the last column's far neighbours, which are cut off.
 
     Raises:
         tf.errors.InvalidArgumentError: as `decode` does.
     """
     slowly = lambda: images.window_of_pixels(decode(encoded), geometry, place)  # noqa: E731
-
-    def jpeg():
-        shape = tf.io.extract_jpeg_shape(encoded)[:2]
-        shorter = tf.reduce_min(shape)
-        ready = lambda: _ready_window(encoded, shape, geometry, place)  # noqa: E731
-        if exact:
-            return tf.cond(tf.equal(shorter, geometry.resize), ready, slowly)
-        # One choice, because each costs as much as a dozen small operations.
-        shrink = [lambda ratio=ratio: _shrunk_window(encoded, shape, geometry, place, ratio) for ratio in _RATIOS]
-        bounds = [geometry.resize, geometry.resize + 1, *(ratio * geometry.resize for ratio in _RATIOS[1:])]
-        branch = tf.reduce_sum(tf.cast(shorter >= tf.constant(bounds), tf.int32))
-        return tf.switch_case(branch, [slowly, ready, *shrink])
-
-    cut = tf.cond(tf.io.is_jpeg(encoded), jpeg, slowly)
+    cut = (
+        slowly()
+        if exact
+        else tf.cond(tf.io.is_jpeg(encoded), lambda: _of_jpeg(encoded, geometry, place, slowly), slowly)
+    )
     return tf.ensure_shape(cut, [geometry.crop, geometry.crop, 3])
+
+
+# The decoder can leave out frequencies and so halve an image up to three times, at a gain in time.
+_RATIOS = (1, 2, 4, 8)
+
+
+def _of_jpeg(encoded, geometry, place, slowly):
+    """The window of a JPEG: quickly, unless it is so small that it must grow."""
+    shape = tf.io.extract_jpeg_shape(encoded)[:2]
+    ready = lambda: _ready_window(encoded, shape, geometry, place)  # noqa: E731
+    shrink = [lambda ratio=ratio: _shrunk_window(encoded, shape, geometry, place, ratio) for ratio in _RATIOS]
+    # One choice, because each costs as much as a dozen small operations.
+    bounds = [geometry.resize, geometry.resize + 1, *(ratio * geometry.resize for ratio in _RATIOS[1:])]
+    branch = tf.reduce_sum(tf.cast(tf.reduce_min(shape) >= tf.constant(bounds), tf.int32))
+    return tf.switch_case(branch, [slowly, ready, *shrink])
 
 
 def _ready_window(encoded, shape, geometry, place):
@@ -100,10 +107,6 @@ def _ready_window(encoded, shape, geometry, place):
     corner = images.corner_of(shape, geometry, place)
     with tf.control_dependencies([_check_size(tf.cast(shape, tf.int64))]):
         return tf.io.decode_and_crop_jpeg(encoded, tf.concat([corner, [geometry.crop] * 2], 0), channels=3)
-
-
-# The decoder can leave out frequencies and so halve an image up to three times, at a gain in time.
-_RATIOS = (1, 2, 4, 8)
 
 
 def _shrunk_window(encoded, shape, geometry, place, ratio):

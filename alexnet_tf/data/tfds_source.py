@@ -14,6 +14,7 @@ VALIDATION_NAMES = ("validation", "val", "test")
 SHUFFLE_BUFFER = 10_000
 HELD_OUT_PERCENT = 10
 NAME_KEY = "file_name"
+LONGEST_REASON = 400
 
 
 def open_tfds(name, tfds_name, seed):
@@ -75,21 +76,18 @@ class TfdsSplit:
 
     def originals(self, start, stop):
         """See `Split.originals`."""
-        read_only = tfds.core.ReadInstruction.from_spec(self._split_name).to_absolute(self._lengths())
-        first = read_only[0].from_
-        names = tfds.core.ReadInstruction(read_only[0].splitname, first + start, first + stop, unit="abs")
-        for number, record in enumerate(self._records(names).as_numpy_iterator(), start):
+        (part,) = tfds.core.ReadInstruction.from_spec(self._split_name).to_absolute(self._builder.info.splits)
+        first = part.from_ or 0
+        part = tfds.core.ReadInstruction(part.splitname, from_=first + start, to=first + stop, unit="abs")
+        for number, record in enumerate(self._records(part).as_numpy_iterator(), start):
             name = record["name"].decode() or f"{self._split_name} {number}"
             yield Original(name, int(record["label"]), lambda image=record["image"]: image)
-
-    def _lengths(self):
-        return {name: split.num_examples for name, split in self._builder.info.splits.items()}
 
     def _records(self, split):
         """The records in their order on disk: `image`, a file's bytes; `label`; and `name`, where there is one."""
         image_key, label_key = self._keys
         decoders = {image_key: tfds.decode.SkipDecoding()}
-        records = self._builder.as_dataset(split, shuffle_files=False, decoders=decoders)
+        records = self._builder.as_dataset(split=split, shuffle_files=False, decoders=decoders)
 
         def chosen(record):
             name = record.get(NAME_KEY, tf.constant(""))
@@ -119,11 +117,12 @@ def _keys(builder, name):
 def _prepare(builder, name):
     if builder.is_prepared():
         return
-    _check_reachable(builder, name)
+    if not builder.MANUAL_DOWNLOAD_INSTRUCTIONS:  # Otherwise the files should be there.
+        _check_reachable(builder, name)
     try:
         builder.download_and_prepare()
     except Exception as error:  # TFDS raises whatever the set's own script and its downloads raise.
-        raise ValueError(f"dataset {name!r} cannot be prepared by TFDS: {_first_line(error)}") from error
+        raise ValueError(f"dataset {name!r} cannot be prepared by TFDS: {_in_short(error)}") from error
 
 
 def _check_reachable(builder, name):
@@ -141,3 +140,8 @@ def _check_reachable(builder, name):
 
 def _first_line(error):
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _in_short(error):
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= LONGEST_REASON else text[:LONGEST_REASON] + " …"

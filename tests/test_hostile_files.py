@@ -1,0 +1,172 @@
+"""A thousand files that are damaged, or not what they seem, among good ones."""
+
+import io
+import json
+import random
+import struct
+import subprocess
+import sys
+import zlib
+
+import helpers
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from alexnet_tf.data import datasets, files, images, pipeline, sources
+
+GOOD, SIDES = 40, (120, 100)
+
+
+def _pixels(seed):
+    return tf.io.decode_jpeg(helpers.noise_jpeg(seed, *SIDES)).numpy()
+
+
+def _saved(image, kind, **options):
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def _claiming(data, side):
+    """A JPEG whose header claims `side` by `side` pixels."""
+    start = data.index(b"\xff\xc0")
+    return data[: start + 5] + struct.pack(">HH", side, side) + data[start + 9 :]
+
+
+def _png_claiming(side):
+    header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    return b"\x89PNG\r\n\x1a\n" + chunk
+
+
+def _flipped(data, rng):
+    data = bytearray(data)
+    for _ in range(rng.randint(1, 20)):
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    return bytes(data)
+
+
+def _exif(image, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return _saved(image, "JPEG", exif=exif)
+
+
+def _turned_kinds(seed):
+    """Files that are unusual and good: {kind: bytes}."""
+    image = Image.fromarray(_pixels(seed))
+    deep = _pixels(seed).astype(np.uint16) * 257
+    return {
+        "cmyk": _saved(image.convert("CMYK"), "JPEG"), "grey": _saved(image.convert("L"), "JPEG"),
+        "png": _saved(image, "PNG"), "rgba": _saved(image.convert("RGBA"), "PNG"),
+        "palette": _saved(image.convert("P"), "PNG"), "bmp": _saved(image, "BMP"), "gif": _saved(image, "GIF"),
+        "deep": tf.io.encode_png(deep).numpy(), "progressive": _saved(image, "JPEG", progressive=True),
+        "animated": _saved(image, "GIF", save_all=True, append_images=[image.rotate(90), image.rotate(180)]),
+        "turned": _exif(image, 6),
+    }  # fmt: skip
+
+
+def _damaged(number, rng):
+    """The bytes of a damaged file, and what to call it: "bad", "cut" short, or "flipped", which may still be read."""
+    whole = helpers.noise_jpeg(number, *SIDES)
+    kinds = [
+        (whole[: rng.randrange(1, len(whole) - 2)], "cut"), (b"", "bad"), (b"\0" * rng.randrange(1, 5000), "bad"),
+        (b"This is no image.", "bad"), (_claiming(whole, 30_000), "bad"), (_png_claiming(30_000), "bad"),
+        (b"GIF89a" + struct.pack("<HH", 30_000, 30_000) + bytes(99), "bad"), (_flipped(whole, rng), "flipped"),
+        (b"BM" + bytes(16) + struct.pack("<ii", 30_000, -30_000) + bytes(99), "bad"),
+        (_saved(Image.fromarray(np.zeros((1, 900, 3), np.uint8)), "PNG"), "bad"),
+    ]  # fmt: skip
+    return kinds[number % len(kinds)]
+
+
+@pytest.mark.parametrize("kind", _turned_kinds(0))
+def test_unusual_files_are_read_as_pillow_reads_them(kind):
+    data = _turned_kinds(3)[kind]
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(float)
+    found = files.decode(tf.constant(data)).numpy()
+    assert found.shape == expected.shape
+    # Pillow has a conversion from CMYK, and an inverse transform, of its own.
+    assert np.abs(found - expected).mean() < 2
+    assert tuple(files.declared_size(tf.constant(data)).numpy()) == expected.shape[:2]
+
+
+@pytest.mark.parametrize("data", [_claiming(helpers.noise_jpeg(0), 30_000), _png_claiming(30_000)])
+@pytest.mark.parametrize("exact", [True, False])
+def test_large_claims_are_refused(data, exact):
+    window = tf.function(lambda data: files.window_of_file(data, images.Geometry(76, 67), tf.zeros([2]), exact))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="at most 100,000,000 pixels"):
+        window(tf.constant(data))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root, rng = tmp_path_factory.mktemp("hostile"), random.Random(0)
+    for part, good, bad in (("train", GOOD, 1000), ("val", 4, 4)):
+        for name in "ab":
+            (root / part / name).mkdir(parents=True)
+        for number in range(good):
+            kinds = {"jpeg": helpers.noise_jpeg(number, *SIDES), **_turned_kinds(number)}
+            data = list(kinds.values())[number % len(kinds)]
+            (root / part / "ab"[number % 2] / f"good{number}.jpg").write_bytes(data)
+        for number in range(bad):
+            data, kind = _damaged(number, rng)
+            (root / part / "ab"[number % 2] / f"{kind}{number}.jpg").write_bytes(data)
+    return root
+
+
+def test_training_and_evaluation_skip_them(folder):
+    dataset = datasets.open_dataset(f"folder:{folder}")
+    geometry = images.Geometry(76, 67)
+    seen = {}
+    batches = pipeline.evaluation_batches(dataset.train, 2, 64, geometry)
+    for start, batch in enumerate(batches):
+        for slot, name in enumerate(dataset.train.names[64 * start : 64 * (start + 1)]):
+            seen[name] = batch["weight"].numpy()[slot], batch["image"].numpy()[slot]
+    assert {name for name, (weight, _) in seen.items() if not weight} == dataset.train.skipped
+    centre = tf.fill([2], geometry.centre)
+    for name, (weight, image) in seen.items():
+        assert weight == ("good" in name) or "flipped" in name, name
+        if "good" in name:
+            np.testing.assert_array_equal(image, files.window_of_file(tf.io.read_file(name), geometry, centre))
+    # Training does not look beyond its window, so it may not notice what was cut off.
+    steps = range(dataset.train.count // 64)
+    order = sources.Order(64, steps, 0)
+    batches = pipeline.training_batches(dataset.train, 2, 64, geometry, pipeline.Augmentation(), 0, steps)
+    for step, batch in zip(steps, batches, strict=True):
+        for index, weight in zip(order.indices(step, dataset.train.count).numpy(), batch["weight"], strict=True):
+            name = dataset.train.names[index]
+            assert weight == ("good" in name) or "flipped" in name or "cut" in name, name
+
+
+@pytest.mark.slow
+def test_prepare_counts_and_names_them_in_bounded_memory(folder, tmp_path):
+    # Started by a process of its own, since a child's peak includes its parent's memory at the time of the fork.
+    watch = (
+        "import resource, subprocess, sys; code = subprocess.run(sys.argv[1:]).returncode; "
+        "print('peak', resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)"
+    )
+    command = [
+        sys.executable, "-c", watch, sys.executable, "-m", "alexnet_tf.cli.prepare", f"--dataset=folder:{folder}",
+        f"--out={tmp_path / 'set'}", "--size=76", "--workers=4",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    # TensorFlow alone takes 0.6 GB; a single image of 30,000 by 30,000 pixels would be 2.7 GB.
+    assert int(done.stdout.split("peak ")[1]) < 2**20
+    rows = [line.split("\t") for line in (tmp_path / "set" / "skipped.tsv").read_text().splitlines()]
+    named = {name for _, name, _ in rows}
+    every = {str(file) for file in folder.rglob("*.jpg")}
+    assert (
+        {file for file in every if "bad" in file or "cut" in file}
+        <= named
+        <= {file for file in every if "good" not in file}
+    )
+    assert all(reason for _, _, reason in rows)
+    assert sum("too many pixels" in reason for _, _, reason in rows) >= 400
+    description = json.loads((tmp_path / "set" / "dataset.json").read_text())
+    counts = [(part["count"], part["skipped"]) for part in description["splits"].values()]
+    assert sum(map(sum, counts)) == len(every) and sum(skipped for _, skipped in counts) == len(rows)
+    kept = (tmp_path / "set" / "train.txt").read_text().splitlines()
+    assert sum("good" in name for name in kept) == GOOD

@@ -1,0 +1,220 @@
+"""Prepared sets: what is written, interrupted and written on, and what training reads of it."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import helpers
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from alexnet_tf.data import datasets, files, images, pipeline, prepare, records, statistics
+
+SIZE = 40
+COMMAND = [sys.executable, "-m", "alexnet_tf.cli.prepare"]
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Two classes of thirty images of different sizes, upright and lying."""
+    folder = tmp_path_factory.mktemp("photos")
+    for number in range(60):
+        file = folder / "ab"[number % 2] / f"{number:02d}.jpg"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(helpers.noise_jpeg(number, 50 + 3 * (number % 7), 60 + 5 * (number % 3)))
+    return folder
+
+
+def _prepared(photos, out, **form):
+    dataset = datasets.open_dataset(f"folder:{photos}")
+    prepare.prepare(dataset, out, prepare.Form(**{"size": SIZE, "shard_size": 16, **form}), workers=3)
+    return dataset, datasets.open_dataset(f"records:{out}")
+
+
+def _squares(split, geometry=images.Geometry(SIZE, SIZE)):  # noqa: B008
+    batches = list(pipeline.evaluation_batches(split, 2, 8, geometry))
+    keep = np.concatenate([batch["weight"] for batch in batches]) > 0
+    return [np.concatenate([batch[key] for batch in batches])[keep] for key in ("image", "label")]
+
+
+@pytest.mark.parametrize("square", [True, False])
+def test_raw_records_are_the_very_images(photos, tmp_path, square):
+    source, prepared = _prepared(photos, tmp_path / "set", format="raw", square=square)
+    assert prepared.class_names == source.class_names
+    for ours, theirs in ((prepared.train, source.train), (prepared.validation, source.validation)):
+        for found, expected in zip(_squares(ours), _squares(theirs), strict=True):
+            np.testing.assert_array_equal(found, expected)
+        # Other sizes take the longer way.
+        for found, expected in zip(*(_squares(s, images.Geometry(32, 27)) for s in (ours, ours)), strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_jpeg_records_are_close(photos, tmp_path):
+    source, prepared = _prepared(photos, tmp_path / "set")
+    (found, labels), (expected, expected_labels) = _squares(prepared.train), _squares(source.train)
+    np.testing.assert_array_equal(labels, expected_labels)
+    assert np.abs(found.astype(float) - expected).mean() < 5
+
+
+@pytest.mark.parametrize("form", records.FORMATS)
+def test_windows_of_records_are_windows_of_their_images(photos, tmp_path, form):
+    _, prepared = _prepared(photos, tmp_path / "set", format=form)
+    geometry, augmentation = images.Geometry(SIZE, 27), pipeline.Augmentation()
+    batches = pipeline.training_batches(prepared.train, 2, 6, geometry, augmentation, 3, range(18))
+    squares, labels = _squares(prepared.train)
+    views = np.lib.stride_tricks.sliding_window_view(squares, (27, 27), (1, 2)).transpose(0, 1, 2, 4, 5, 3)
+    seen, corners = [], set()
+    for batch in batches:
+        for window, label in zip(batch["image"].numpy(), batch["label"].numpy(), strict=True):
+            # All but the last column, beyond which the decoder does not look.
+            same = (views[..., :-1, :] == window[:, :-1]).all((3, 4, 5))
+            which, y, x = np.argwhere(same)[0]
+            assert labels[which] == label
+            seen.append(which)
+            corners.add((y, x))
+    assert sorted(seen[:54]) == sorted(seen[54:]) == list(range(54)) and seen[:54] != seen[54:]
+    assert len(corners) > 50
+
+
+@pytest.mark.parametrize("form", records.FORMATS)
+def test_a_restart_reads_nothing_that_went_before(photos, tmp_path, form, monkeypatch):
+    _, prepared = _prepared(photos, tmp_path / "set", format=form)
+    read, original = [], records._Records._records_at
+
+    def noted(self, indices):
+        read.extend(indices.tolist())
+        return original(self, indices)
+
+    monkeypatch.setattr(records._Records, "_records_at", noted)
+
+    def labels(first):
+        steps = range(first, 21)
+        batches = pipeline.training_batches(
+            prepared.train, 2, 5, images.Geometry(SIZE, 27), pipeline.Augmentation(), 3, steps
+        )
+        return [batch["image"].numpy() for batch in batches]
+
+    whole = labels(0)
+    read.clear()
+    np.testing.assert_array_equal(labels(18), whole[18:])
+    assert len(read) == 15
+
+
+def test_statistics_are_numpys(photos, tmp_path):
+    for form in records.FORMATS:
+        _, prepared = _prepared(photos, tmp_path / form, format=form)
+        squares = _squares(prepared.train)[0].astype(np.float64)
+        colours = squares.reshape(-1, 3)
+        with np.load(tmp_path / form / records.STATISTICS) as found:
+            np.testing.assert_allclose(found["mean_image"], squares.mean(0), rtol=1e-6)
+            np.testing.assert_allclose(found["rgb_mean"], colours.mean(0), rtol=1e-6)
+            covariance = np.cov(colours.T, bias=True)
+            np.testing.assert_allclose(found["covariance"], covariance, rtol=1e-6, atol=1e-6 * covariance.max())
+            values, vectors = np.linalg.eigh(covariance)
+            np.testing.assert_allclose(found["eigenvalues"], values[::-1], rtol=1e-6)
+            np.testing.assert_allclose(abs(found["eigenvectors"]), abs(vectors[:, ::-1]), rtol=1e-6, atol=1e-6)
+        collected = statistics.collect(
+            (batch["image"], batch["weight"])
+            for batch in pipeline.evaluation_batches(prepared.train, 2, 7, images.Geometry(SIZE, SIZE))
+        )
+        np.testing.assert_array_equal(collected.mean_image, prepared.statistics.mean_image)
+        np.testing.assert_array_equal(collected.eigenvalues, prepared.statistics.eigenvalues)
+    description = json.loads((tmp_path / "raw" / records.DESCRIPTION).read_text())
+    assert description["splits"]["train"]["class_counts"] == [27, 27]
+
+
+def test_another_form_or_folder_is_refused(photos, tmp_path):
+    out = tmp_path / "set"
+    _prepared(photos, out)
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    with pytest.raises(ValueError, match="quality: 95 there, 50 now"):
+        _prepared(photos, out, quality=50)
+    with pytest.raises(ValueError, match="empty folder"):
+        _prepared(photos, photos)
+    assert _prepared(photos, out)[1].train.count == 54  # The same again is no mistake.
+    assert before == {file.name: file.read_bytes() for file in out.iterdir()}
+
+
+@pytest.mark.parametrize(
+    "form, message",
+    [({"format": "png"}, "format must be one of jpeg, raw"), ({"size": 0}, "size must be"),
+     ({"quality": 101}, "quality must be"), ({"shard_size": 0}, "shard_size must be")],
+)  # fmt: skip
+def test_bad_forms_are_named(form, message):
+    with pytest.raises(ValueError, match=message):
+        prepare.Form(**form)
+
+
+def test_drawn_sets_cannot_be_prepared(tmp_path):
+    with pytest.raises(ValueError, match="must consist of image files"):
+        prepare.prepare(datasets.open_dataset("builtin:shapes"), tmp_path)
+
+
+def test_imagenets_tars(tmp_path):
+    helpers.imagenet_tars(tmp_path / "tars", helpers.noise_jpeg)
+    prepare.prepare(datasets.open_dataset(f"tar:{tmp_path / 'tars'}"), tmp_path / "set", prepare.Form(size=SIZE))
+    prepared = datasets.open_dataset(f"records:{tmp_path / 'set'}")
+    assert (prepared.train.count, prepared.validation.count) == (12, 3)
+    assert prepared.class_names == tuple(sorted(helpers.IMAGENET_CLASSES))
+    names = (tmp_path / "set" / "validation.txt").read_text().split()
+    assert names == [f"ILSVRC2012_val_{i:08d}.JPEG" for i in (1, 3, 2)]
+
+
+@pytest.mark.slow
+def test_killed_at_ten_moments(photos, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    folder = tmp_path / "many"
+    for number in range(900):
+        file = folder / "abc"[number % 3] / f"{number}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.symlink_to(sorted(photos.rglob("*.jpg"))[number % 60])
+    (folder / "a" / "broken.jpg").write_bytes(b"broken")
+    flags = [f"--dataset=folder:{folder}", "--size=200", "--shard_size=9", "--workers=2"]
+    subprocess.run([*COMMAND, *flags, f"--out={whole}"], check=True, capture_output=True)
+    moments, kills = random.Random(0), 0
+    for _ in range(10):
+        shards = len(list(killed.glob("*.array_record")))
+        process = subprocess.Popen([*COMMAND, *flags, f"--out={killed}"], stderr=subprocess.DEVNULL)
+        while process.poll() is None and len(list(killed.glob("*.array_record"))) <= shards:
+            time.sleep(0.005)
+        time.sleep(moments.uniform(0, 0.15))
+        process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+        with pytest.raises(ValueError, match="is not finished"):
+            datasets.open_dataset(f"records:{killed}")
+    assert kills == 10
+    done = subprocess.run([*COMMAND, *flags, f"--out={killed}"], capture_output=True, text=True)
+    assert done.returncode == 0 and "broken.jpg: not a JPEG, PNG, GIF or BMP image" in done.stderr
+    contents = [{file.name: file.read_bytes() for file in out.iterdir()} for out in (whole, killed)]
+    assert contents[0] == contents[1]
+    assert len(list(whole.glob("train-*"))) == 91
+
+
+def test_a_window_is_the_crop_of_the_resized_image():
+    for height, width, exact in ((90, 80, True), (40, 61, True), (40, 61, False), (30, 33, False)):
+        encoded = tf.constant(helpers.noise_jpeg(1, height, width))
+        geometry, place = images.Geometry(40, 29), tf.constant([0.7, 0.2])
+        resized = images.resize_shorter_side(files.decode(encoded), 40)
+        top, left = (resized.shape[0] - 40) // 2 + 8, (resized.shape[1] - 40) // 2 + 2
+        found = files.window_of_file(encoded, geometry, place, exact)
+        np.testing.assert_array_equal(found[:, :-1], resized[top : top + 29, left : left + 28])
+
+
+@pytest.mark.parametrize("height, width", [(90, 80), (200, 300), (161, 170), (330, 400), (700, 650)])
+def test_the_quick_window_is_close(height, width):
+    geometry = images.Geometry(40, 27)
+    encoded = tf.constant(helpers.noise_jpeg(2, height, width))
+    for place in ([0.0, 0.0], [0.5, 0.5], [0.99, 0.99], [0.3, 0.8]):
+        exact, quick = (
+            files.window_of_file(encoded, geometry, tf.constant(place), exact).numpy().astype(float)
+            for exact in (True, False)
+        )
+        assert np.abs(exact - quick).mean() < 6
+        # The right window: a window one pixel off is further away.
+        shifted = images.window_of_pixels(files.decode(encoded), geometry, tf.constant(place) * 0.9)
+        if min(place) > 0:
+            assert np.abs(exact - quick).mean() < np.abs(shifted.numpy() - quick).mean()
