@@ -18,6 +18,13 @@ def figures(count, side):
     return np.stack([shapes.draw(0, "validation", i)[0][cut, cut] for i in range(count)])
 
 
+def assert_close(what, found, expected, bound):
+    """Asserts that the largest error, relative to the largest value, is within a bound; `pytest -rP` shows it."""
+    error = np.abs(found - expected).max() / np.abs(expected).max()
+    print(f"{what}: relative error {error:.1e}, at most {bound:.0e}")
+    assert error <= bound, what
+
+
 def enliven(model, seed=0):
     """Gives a network weights with which activations neither die nor grow, biases included."""
     rng = np.random.default_rng(seed)

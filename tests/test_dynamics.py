@@ -132,5 +132,7 @@ def test_losses(preset, rate):
                 velocity.copy_(0.9 * velocity - decay * epsilon * weight - epsilon * weight.grad)
                 weight += velocity
         expected.append(float(loss))
-    np.testing.assert_allclose(found, expected, rtol=1e-3)
+    error = np.max(np.abs(np.divide(found, expected) - 1))
+    print(f"{preset}, {STEPS} losses: largest relative difference {error:.1e}, at most 1e-03")
+    assert error <= 1e-3
     assert np.mean(expected[-10:]) < 0.8 * np.mean(expected[:10])

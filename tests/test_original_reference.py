@@ -2,7 +2,7 @@
 
 import keras
 import numpy as np
-from helpers import enliven, figures
+from helpers import assert_close, enliven, figures
 
 from alexnet_tf.models.builder import AlexNet
 
@@ -94,4 +94,4 @@ def test_every_stage():
     for name, expected in stages.items():
         ours = found[name].numpy()[0]
         assert ours.shape == expected.shape, name
-        assert np.abs(ours - expected).max() <= 1e-4 * np.abs(expected).max(), name
+        assert_close(name, ours, expected, 1e-4)
