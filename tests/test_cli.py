@@ -84,11 +84,14 @@ def _assert_one_line(done, code, message):
         ([*TRAIN, "--workdir=x", "--spped=1"], 2, "spped"),
         (["train", "--recipe=resnet", "--workdir=x"], 1, "Unknown recipe"),
         ([*TRAIN, "--workdir=x", "--preset=vgg"], 1, "Unknown preset"),
-        ([*TRAIN, "--workdir=x", "--dataset=imagenet"], 1, "dataset must be builtin:shapes, folder:PATH or tfds:NAME"),
+        ([*TRAIN, "--workdir=x", "--dataset=imagenet"], 1, "dataset must be builtin:shapes, folder:PATH, tar:"),
         ([*TRAIN, "--workdir=x", "--dataset=tfds:no_such_set"], 1, "no_such_set"),
         ([*TRAIN, "--workdir=x", "--dataset=folder:missing"], 1, "folder that exists"),
         ([*TRAIN, "--workdir=x", "--dropout=1"], 1, "dropout must be at least 0 and below 1"),
         ([*TRAIN, "--workdir=/proc/x"], 1, "workdir cannot be written to"),
+        (["prepare", "--dataset=folder:x", "--out=y", "--quality=0"], 1, "quality must be from 1 to 100"),
+        (["prepare", "--dataset=builtin:shapes", "--out=y"], 1, "dataset must consist of image files"),
+        ([*TRAIN, "--workdir=x", "--dataset=records:missing"], 1, "folder with a prepared set"),
         (["evaluate", "--workdir=missing"], 1, "workdir must hold a run"),
         (["predict", "--model=missing", "photo.jpg"], 1, "model must be"),
     ],
@@ -121,11 +124,21 @@ def test_a_file_that_is_no_image_is_skipped_and_counted_in_training(tmp_path):
 
 
 def test_a_label_outside_the_classes_is_one_line():
-    def load(index):
-        return {"image": tf.zeros([76, 76, 3], tf.uint8), "label": tf.constant(7, tf.int64), "weight": 1.0}
+    def load(example, window):
+        return {"image": tf.zeros([67, 67, 3], tf.uint8), "label": tf.constant(7, tf.int64), "weight": 1.0}
 
     split, none = sources.IndexedSplit(4, load), pipeline.Augmentation(False, False, False)
-    batches = pipeline.training_batches(split, 2, 2, pipeline.Geometry(76, 67), none, seed=0)
+    batches = pipeline.training_batches(split, 2, 1, pipeline.Geometry(76, 67), none, 0, range(1))
     with pytest.raises(tf.errors.InvalidArgumentError) as raised:
         next(iter(batches))
     assert common.one_line(raised.value) == "labels must be in [0, 2), the classes of the network. Received: 7"
+
+
+def test_prepare_then_train_and_evaluate(tmp_path):
+    _image_folder(tmp_path / "photos", cats=9, dogs=9)
+    done = _run("prepare", f"--dataset=folder:{tmp_path}/photos", f"--out={tmp_path}/small", "--size=76")
+    assert done.returncode == 0, done.stderr
+    assert "train: 16 images, 0 skipped, 1 shards" in done.stdout
+    records = f"--dataset=records:{tmp_path}/small"
+    assert _run(*TRAIN, f"--workdir={tmp_path}/run", records).returncode == 0
+    assert json.loads(_run("evaluate", f"--workdir={tmp_path}/run", "--json").stdout)["examples"] == 2

@@ -22,7 +22,7 @@ from tools.benchmark_step import BATCH as TRAINING_BATCH  # noqa: E402
 from tools.benchmark_step import paper_step, timed  # noqa: E402
 from tools.rounds import medians  # noqa: E402
 
-BATCH, WARM_UP, ROUNDS = 64, 4, 5
+BATCH, WARM_UP, ROUNDS = 64, 4, 3
 GEOMETRY = images.Geometry(256, 227)
 MEAN = np.array([123.0, 117.0, 104.0], np.float32)
 REPEATS = 10  # Each photograph appears so often, so that a round is long enough.
@@ -75,7 +75,7 @@ def _input_table(folder, scratch):
     decode, torch, *_ = found.values()
     print(f"{'input':<46}{'images/s':>9}{'/ decode':>10}{'/ DataLoader':>14}")
     for name, rate in found.items():
-        print(f"{name:<46}{rate:>9.0f}{rate / decode:>10.2f}{rate / torch:>14.2f}")
+        print(f"{name:<46}{rate:>9.0f}{rate / decode:>10.2f}{rate / torch:>14.2f}", flush=True)
 
 
 def _training_table(scratch):
@@ -147,7 +147,9 @@ def _torch(folder):
     import torch
 
     files = sorted((folder / "train").rglob("*.jpg"))
-    loader = torch.utils.data.DataLoader(_PillowImages(files), batch_size=BATCH, shuffle=True, num_workers=2)
+    loader = torch.utils.data.DataLoader(
+        _PillowImages(files), batch_size=BATCH, shuffle=True, num_workers=2, multiprocessing_context="fork"
+    )
     values, vectors = (torch.from_numpy(a) for a in statistics.IMAGENET_AXES)
 
     def finish(batch):

@@ -76,11 +76,12 @@ def prepare(dataset, out, form=Form(), workers=None, progress=lambda done, skipp
     work = out / records.WORK
     if _claim(out, work, {**plan, "files": _fingerprint(dataset)}):
         done, skipped = 0, 0
+        preparer = _Preparer(form)
         with concurrent.futures.ThreadPoolExecutor(workers or os.cpu_count()) as pool:
             for name in records.SPLITS:
                 for shard in _shards(getattr(dataset, name), name, form):
                     if not shard.side_file(work).is_file():
-                        _write_shard(shard, out, work, form, pool, lambda n, bad: progress(done + n, skipped + bad))  # noqa: B023
+                        _write_shard(shard, out, work, preparer, pool, lambda n, bad: progress(done + n, skipped + bad))  # noqa: B023
                     done += shard.stop - shard.start
                     skipped += len(_load_side(shard, work)["skipped"])
                     progress(done, skipped)
@@ -153,13 +154,13 @@ def _shards(split, name, form):
         yield _Shard(split, name, start, stop, records.shard_name(name, number, len(starts)))
 
 
-def _write_shard(shard, out, work, form, pool, progress):
+def _write_shard(shard, out, work, preparer, pool, progress):
     from array_record.python.array_record_module import ArrayRecordWriter
 
     partial = work / shard.file
     writer = ArrayRecordWriter(str(partial), "group_size:1,uncompressed")
     sums, index, skipped = Sums(), [], []
-    for chunk in _in_order(pool, _Preparer(form), shard.split.originals(shard.start, shard.stop)):
+    for chunk in _in_order(pool, preparer, shard.split.originals(shard.start, shard.stop)):
         for record in chunk.records:
             writer.write(record)
         index += chunk.index
@@ -182,7 +183,7 @@ def _write_shard(shard, out, work, form, pool, progress):
 def _in_order(pool, function, originals):
     """Applies a function to chunks of originals in a pool's threads; yields results in order, a few ahead."""
     chunks = iter(lambda: list(itertools.islice(originals, CHUNK)), [])
-    ahead = 2 * pool._max_workers
+    ahead = 2 * os.cpu_count()
     waiting = [pool.submit(function, chunk) for chunk in itertools.islice(chunks, ahead)]
     try:
         while waiting:

@@ -105,7 +105,10 @@ class Split(typing.Protocol):
         ...
 
     def originals(self, start, stop):
-        """Iterates over examples `start` to `stop` of the set's own order as `Original`s, for `prepare`."""
+        """Iterates over examples `start` to `stop` of the set's own order as `Original`s, for `prepare`.
+
+        Only splits of image files have it.
+        """
         ...
 
 
