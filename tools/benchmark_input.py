@@ -116,8 +116,8 @@ def _training_batches(name, batch_size=BATCH):
 
 def _ours(name, epochs=1):
     batches = _training_batches(name)
-    finish = tf.function(lambda batch: pipeline.network_input(batch, MEAN, statistics.IMAGENET_AXES))
-    return _rate(lambda: map(finish, batches), epochs)
+    mean, axes = tf.constant(MEAN), [tf.constant(a) for a in statistics.IMAGENET_AXES]
+    return _rate(lambda: (pipeline.network_input(batch, mean, axes) for batch in batches), epochs)
 
 
 def _decode(folder):
