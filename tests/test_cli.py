@@ -10,7 +10,7 @@ import torch
 from helpers import channels_first, enliven, state_dict
 
 from alexnet_tf.cli import common
-from alexnet_tf.data import pipeline, shapes, sources
+from alexnet_tf.data import images, pipeline, shapes, sources
 from alexnet_tf.models.builder import AlexNet
 
 
@@ -128,7 +128,7 @@ def test_a_label_outside_the_classes_is_one_line():
         return {"image": tf.zeros([67, 67, 3], tf.uint8), "label": tf.constant(7, tf.int64), "weight": 1.0}
 
     split, none = sources.IndexedSplit(4, load), pipeline.Augmentation(False, False, False)
-    batches = pipeline.training_batches(split, 2, 1, pipeline.Geometry(76, 67), none, 0, range(1))
+    batches = pipeline.training_batches(split, 2, 1, images.Geometry(76, 67), none, 0, range(1))
     with pytest.raises(tf.errors.InvalidArgumentError) as raised:
         next(iter(batches))
     assert common.one_line(raised.value) == "labels must be in [0, 2), the classes of the network. Received: 7"

@@ -41,16 +41,16 @@ def _squares(split, geometry=images.Geometry(SIZE, SIZE)):  # noqa: B008
     return [np.concatenate([batch[key] for batch in batches])[keep] for key in ("image", "label")]
 
 
-@pytest.mark.parametrize("square", [True, False])
-def test_raw_records_are_the_very_images(photos, tmp_path, square):
-    source, prepared = _prepared(photos, tmp_path / "set", format="raw", square=square)
+def test_raw_records_are_the_very_images(photos, tmp_path):
+    source, prepared = _prepared(photos, tmp_path / "set", format="raw")
     assert prepared.class_names == source.class_names
     for ours, theirs in ((prepared.train, source.train), (prepared.validation, source.validation)):
         for found, expected in zip(_squares(ours), _squares(theirs), strict=True):
             np.testing.assert_array_equal(found, expected)
         # Other sizes take the longer way.
-        for found, expected in zip(*(_squares(s, images.Geometry(32, 27)) for s in (ours, ours)), strict=True):
-            np.testing.assert_array_equal(found, expected)
+        smaller, _ = _squares(ours, images.Geometry(32, 27))
+        expected = [images.resize_shorter_side(image, 32) for image in _squares(ours)[0]]
+        np.testing.assert_array_equal(smaller, images.central_crop(np.stack(expected), 27))
 
 
 def test_jpeg_records_are_close(photos, tmp_path):
@@ -80,16 +80,19 @@ def test_windows_of_records_are_windows_of_their_images(photos, tmp_path, form):
     assert len(corners) > 50
 
 
-@pytest.mark.parametrize("form", records.FORMATS)
-def test_a_restart_reads_nothing_that_went_before(photos, tmp_path, form, monkeypatch):
+@pytest.mark.parametrize(
+    "form, kind, name",
+    [("jpeg", records._JpegRecords, "_records_at"), ("raw", records._RawSquares, "_square")],
+)
+def test_a_restart_reads_nothing_that_went_before(photos, tmp_path, form, kind, name, monkeypatch):
     _, prepared = _prepared(photos, tmp_path / "set", format=form)
-    read, original = [], records._Records._records_at
+    read, original = [], getattr(kind, name)
 
     def noted(self, indices):
-        read.extend(indices.tolist())
+        read.extend(np.atleast_1d(indices))
         return original(self, indices)
 
-    monkeypatch.setattr(records._Records, "_records_at", noted)
+    monkeypatch.setattr(kind, name, noted)
 
     def labels(first):
         steps = range(first, 21)
@@ -142,11 +145,26 @@ def test_another_form_or_folder_is_refused(photos, tmp_path):
 @pytest.mark.parametrize(
     "form, message",
     [({"format": "png"}, "format must be one of jpeg, raw"), ({"size": 0}, "size must be"),
-     ({"quality": 101}, "quality must be"), ({"shard_size": 0}, "shard_size must be")],
+     ({"quality": 101}, "quality must be"), ({"shard_size": 0}, "shard_size must be"),
+     ({"format": "raw", "square": False}, "square must be true for raw")],
 )  # fmt: skip
 def test_bad_forms_are_named(form, message):
     with pytest.raises(ValueError, match=message):
         prepare.Form(**form)
+
+
+def test_lost_and_shortened_shards_are_named(photos, tmp_path):
+    for form, ruin, message in (
+        ("raw", lambda file: file.write_bytes(file.read_bytes()[:-1]), "must have .* bytes"),
+        ("raw", lambda file: file.unlink(), "is missing"),
+        ("jpeg", lambda file: file.unlink(), "is missing"),
+    ):
+        out = tmp_path / f"{form}-{message.split()[0]}"
+        _prepared(photos, out, format=form)
+        shard = sorted(out.glob("train-*"))[1]
+        ruin(shard)
+        with pytest.raises(ValueError, match=f"{shard.name} {message}"):
+            datasets.open_dataset(f"records:{out}")
 
 
 def test_drawn_sets_cannot_be_prepared(tmp_path):
@@ -177,9 +195,9 @@ def test_killed_at_ten_moments(photos, tmp_path):
     subprocess.run([*COMMAND, *flags, f"--out={whole}"], check=True, capture_output=True)
     moments, kills = random.Random(0), 0
     for _ in range(10):
-        shards = len(list(killed.glob("*.array_record")))
+        shards = len(list(killed.glob("train-*")))
         process = subprocess.Popen([*COMMAND, *flags, f"--out={killed}"], stderr=subprocess.DEVNULL)
-        while process.poll() is None and len(list(killed.glob("*.array_record"))) <= shards:
+        while process.poll() is None and len(list(killed.glob("train-*"))) <= shards:
             time.sleep(0.005)
         time.sleep(moments.uniform(0, 0.15))
         process.send_signal(signal.SIGKILL)

@@ -43,7 +43,7 @@ def main():
 
 
 def _folder(photos, scratch):
-    """Two classes of links to the photographs, a few of them for validation."""
+    """Two classes of links to the photographs; one a class for validation."""
     if photos is None:
         photos = scratch / "drawn"
         photos.mkdir()
@@ -53,10 +53,10 @@ def _folder(photos, scratch):
             (photos / f"{index}.jpg").write_bytes(encoded.numpy())
     files = sorted(file.resolve() for file in photos.iterdir())
     for number, file in enumerate(files * REPEATS):
-        link = scratch / "folder" / "train" / "ab"[number % 2] / f"{number:05d}.jpg"
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(file)
-    (scratch / "folder" / "val").symlink_to(scratch / "folder" / "train")
+        for part in ("train", "val") if number < 2 else ("train",):
+            link = scratch / "folder" / part / "ab"[number % 2] / f"{number:05d}.jpg"
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(file)
     return scratch / "folder"
 
 

@@ -10,6 +10,9 @@ from alexnet_tf.serving.classifier import Classifier
 
 USER_ERRORS = (ValueError, FloatingPointError, OSError, tf.errors.InvalidArgumentError)
 
+# What a shell gives for a command that Ctrl-C ended.
+INTERRUPTED_EXIT_CODE = 130
+
 # What TensorFlow makes of `tf.debugging.Assert(condition, [message, value])`.
 _ASSERTION = re.compile(r"assertion failed: \[(.*?)\] \[(.*?)\]")
 

@@ -12,11 +12,9 @@ from alexnet_tf.cli import common
 from alexnet_tf.cli.startup import tf  # noqa: F401
 from alexnet_tf.data import records
 from alexnet_tf.data.datasets import open_dataset
+from alexnet_tf.data.encoded import NAMED
 from alexnet_tf.data.prepare import Form, prepare
-from alexnet_tf.training.loop import NAMED
 from alexnet_tf.training.progress import Progress
-
-INTERRUPTED_EXIT_CODE = 130
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("dataset", None, "folder:PATH, tar:PATH (e.g. ImageNet's files) or tfds:NAME", required=True)
@@ -42,7 +40,7 @@ def main(argv):
         )
     except KeyboardInterrupt:
         print("interrupted; the same command goes on", file=sys.stderr)
-        return INTERRUPTED_EXIT_CODE
+        return common.INTERRUPTED_EXIT_CODE
     for name, split in description["splits"].items():
         print(f"{name}: {split['count']:,} images, {split['skipped']:,} skipped, {len(split['shards'])} shards")
     _report_skipped(pathlib.Path(FLAGS.out) / records.SKIPPED)

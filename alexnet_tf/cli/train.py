@@ -13,8 +13,6 @@ from alexnet_tf.cli import common
 from alexnet_tf.training.loop import Interrupted, train_and_evaluate
 from alexnet_tf.training.recipes import RECIPES, STRATEGIES, Recipe, get_recipe
 
-INTERRUPTED_EXIT_CODE = 130
-
 FLAGS = flags.FLAGS
 flags.DEFINE_string("recipe", None, f"how to train: {', '.join(RECIPES)}", required=True)
 flags.DEFINE_string("workdir", None, "directory of the run; a run that is in it is continued", required=True)
@@ -38,7 +36,7 @@ def main(argv):
         result = train_and_evaluate(recipe, FLAGS.workdir, FLAGS.strategy, FLAGS.input_threads)
     except Interrupted as interruption:
         print(interruption, file=sys.stderr)
-        return INTERRUPTED_EXIT_CODE
+        return common.INTERRUPTED_EXIT_CODE
     print(f"top-1 error {result.top1_error:.2%}, top-5 error {result.top5_error:.2%} on {result.examples} images")
     print(f"watch: tensorboard --logdir={FLAGS.workdir}")
 

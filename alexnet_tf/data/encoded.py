@@ -9,8 +9,8 @@ from alexnet_tf.data import files
 from alexnet_tf.data.sources import Original
 
 HELD_OUT = 0.1
-
-
+# Files that could not be read and are named in a report; all are counted.
+NAMED = 20
 # Steps that are read at a time, so that the last images of one do not hold up the first of the next.
 STEPS_AHEAD = 2
 
@@ -90,6 +90,26 @@ class FileSplit:
 
     def _note(self, indices):
         self.skipped.update(self.names[index] for index in indices)
+
+
+def check_classes(by_class, name, form):
+    """Checks {class name: list of files}.
+
+    Args:
+        by_class: the dictionary.
+        name: of the dataset, as given.
+        form: what a class should be.
+
+    Raises:
+        ValueError: if there are fewer than two classes, or one is empty.
+    """
+    if len(by_class) < 2:
+        raise ValueError(
+            f"dataset must have at least two classes, each {form}. Received: dataset={name!r} with {len(by_class)}"
+        )
+    empty = [class_name for class_name, members in by_class.items() if not members]
+    if empty:
+        raise ValueError(f"dataset {name!r}: no image in {empty[0]!r}; a class must be {form}")
 
 
 def hold_out(by_class, name, seed):

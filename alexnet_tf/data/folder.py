@@ -4,7 +4,7 @@ import pathlib
 
 import tensorflow as tf
 
-from alexnet_tf.data.encoded import FileSplit, flat, hold_out
+from alexnet_tf.data.encoded import FileSplit, check_classes, flat, hold_out
 from alexnet_tf.data.sources import Dataset
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
@@ -43,14 +43,7 @@ def _scan(root, name):
         for entry in sorted(root.iterdir())
         if entry.is_dir() and not entry.name.startswith(".")
     }
-    if len(classes) < 2:
-        raise ValueError(
-            f"dataset must have at least two classes, each a sub-folder of images. "
-            f"Received: dataset={name!r} with {len(classes)} in {root}"
-        )
-    empty = [class_name for class_name, paths in classes.items() if not paths]
-    if empty:
-        raise ValueError(f"dataset {name!r}: no image ({', '.join(SUFFIXES)}) in {root / empty[0]}")
+    check_classes(classes, name, f"a sub-folder of {root} with images ({', '.join(SUFFIXES)})")
     return classes
 
 

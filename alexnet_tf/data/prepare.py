@@ -30,7 +30,7 @@ class Form:
     Attributes:
         size: the shorter side in pixels.
         square: whether only the central square is kept, which is all that training uses.
-        format: `"jpeg"` or `"raw"` (pixels, eight times as large and several times as fast to read).
+        format: `"jpeg"` or `"raw"` (pixels, squares only; seven times as large and four times as fast to read).
         quality: of JPEG, 1 to 100.
         shard_size: source images a shard.
     """
@@ -48,6 +48,8 @@ class Form:
         for name, most in (("size", 4096), ("quality", 100), ("shard_size", 1_000_000)):
             if not 1 <= getattr(self, name) <= most:
                 raise ValueError(f"{name} must be from 1 to {most}. Received: {name}={getattr(self, name)}")
+        if self.format == "raw" and not self.square:
+            raise ValueError("square must be true for raw, which keeps squares only. Received: square=False")
 
 
 def prepare(dataset, out, form=Form(), workers=None, progress=lambda done, skipped: None):  # noqa: B008
@@ -75,17 +77,18 @@ def prepare(dataset, out, form=Form(), workers=None, progress=lambda done, skipp
     }  # fmt: skip
     work = out / records.WORK
     if _claim(out, work, {**plan, "files": _fingerprint(dataset)}):
-        done, skipped = 0, 0
+        done, skipped, sides = 0, 0, {name: [] for name in records.SPLITS}
         preparer = _Preparer(form)
         with concurrent.futures.ThreadPoolExecutor(workers or os.cpu_count()) as pool:
             for name in records.SPLITS:
                 for shard in _shards(getattr(dataset, name), name, form):
                     if not shard.side_file(work).is_file():
                         _write_shard(shard, out, work, preparer, pool, lambda n, bad: progress(done + n, skipped + bad))  # noqa: B023
+                    sides[name].append(_load_side(shard, work))
                     done += shard.stop - shard.start
-                    skipped += len(_load_side(shard, work)["skipped"])
+                    skipped += len(sides[name][-1]["skipped"])
                     progress(done, skipped)
-        _finish(dataset, out, work, form, plan)
+        _finish(dataset, out, work, plan, sides)
     return json.loads((out / records.DESCRIPTION).read_text())
 
 
@@ -151,14 +154,12 @@ def _shards(split, name, form):
     starts = range(0, split.count, form.shard_size)
     for number, start in enumerate(starts):
         stop = min(start + form.shard_size, split.count)
-        yield _Shard(split, name, start, stop, records.shard_name(name, number, len(starts)))
+        yield _Shard(split, name, start, stop, records.shard_name(name, number, len(starts), form.format))
 
 
 def _write_shard(shard, out, work, preparer, pool, progress):
-    from array_record.python.array_record_module import ArrayRecordWriter
-
     partial = work / shard.file
-    writer = ArrayRecordWriter(str(partial), "group_size:1,uncompressed")
+    writer = _writer(partial)
     sums, index, skipped = Sums(), [], []
     for chunk in _in_order(pool, preparer, shard.split.originals(shard.start, shard.stop)):
         for record in chunk.records:
@@ -169,15 +170,24 @@ def _write_shard(shard, out, work, preparer, pool, progress):
         progress(len(index) + len(skipped), len(skipped))
     writer.close()
     _keep(partial, out / shard.file)
-    names, labels, heights, widths = zip(*index, strict=True) if index else ((), (), (), ())
+    names, labels = zip(*index, strict=True) if index else ((), ())
     side = work / f"{shard.file}.side.npz"
     with open(side, "wb") as file:
         np.savez(
-            file, label=np.array(labels, np.int32), height=np.array(heights, np.int32),
-            width=np.array(widths, np.int32), texts=json.dumps({"names": names, "skipped": skipped}),
+            file, label=np.array(labels, np.int32), texts=json.dumps({"names": names, "skipped": skipped}),
             count=sums.count, pixels=sums.pixels, products=sums.products,
         )  # fmt: skip
     _keep(side, shard.side_file(work))
+
+
+def _writer(file):
+    """Something to `write` records to, and to `close`."""
+    if file.suffix == ".raw":
+        return open(file, "wb")
+    # Imported when it is needed: it defines absl flags of its own.
+    from array_record.python.array_record_module import ArrayRecordWriter
+
+    return ArrayRecordWriter(str(file), "group_size:1,uncompressed")
 
 
 def _in_order(pool, function, originals):
@@ -196,7 +206,7 @@ def _in_order(pool, function, originals):
 
 @dataclasses.dataclass
 class _Chunk:
-    """Some images, prepared: records with their (name, label, height, width), what was skipped, and the sums."""
+    """Some images, prepared: records with their (name, label), what was skipped, and the sums."""
 
     records: list = dataclasses.field(default_factory=list)
     index: list = dataclasses.field(default_factory=list)
@@ -233,7 +243,7 @@ class _Preparer:
                 chunk.skipped.append((original.name, reason(error)))
                 continue
             chunk.records.append(record or image.tobytes())
-            chunk.index.append((original.name, original.label, *image.shape[:2]))
+            chunk.index.append((original.name, original.label))
             squares.append(images.central_crop(image, self._square.crop))
         if squares:
             chunk.sums.add(np.stack(squares))
@@ -255,19 +265,17 @@ def reason(error):
 def _load_side(shard, work):
     with np.load(shard.side_file(work)) as arrays:
         side = {key: arrays[key] for key in arrays.files}
-    return {**side, **json.loads(str(side["texts"]))}
+    return {**side, **json.loads(str(side["texts"])), "file": shard.file}
 
 
-def _finish(dataset, out, work, form, plan):
+def _finish(dataset, out, work, plan, sides_of):
     """Puts the shards' parts of the index together; the description comes last."""
     sums, skipped, splits = Sums(), [], {}
-    for name in records.SPLITS:
-        shards = list(_shards(getattr(dataset, name), name, form))
-        sides = [_load_side(shard, work) for shard in shards]
-        merged = {key: np.concatenate([side[key] for side in sides]) for key in ("label", "height", "width")}
-        if not len(merged["label"]):
+    for name, sides in sides_of.items():
+        labels = np.concatenate([side["label"] for side in sides])
+        if not len(labels):
             raise ValueError(f"dataset {dataset.name!r}: the {name} part has no readable image")
-        _write_npz(out / f"{name}.npz", merged)
+        _write_array(np.save, out / f"{name}.npy", labels)
         names = [" ".join(str(text).splitlines()) for side in sides for text in side["names"]]
         _write(out / f"{name}.txt", "".join(f"{text}\n" for text in names).encode())
         skipped += [(name, *row) for side in sides for row in side["skipped"]]
@@ -277,12 +285,10 @@ def _finish(dataset, out, work, form, plan):
         splits[name] = {
             "count": len(names),
             "skipped": sum(len(side["skipped"]) for side in sides),
-            "class_counts": np.bincount(merged["label"], minlength=len(dataset.class_names)).tolist(),
-            "shards": [
-                {"file": shard.file, "count": len(side["label"])} for shard, side in zip(shards, sides, strict=True)
-            ],
+            "class_counts": np.bincount(labels, minlength=len(dataset.class_names)).tolist(),
+            "shards": [{"file": side["file"], "count": len(side["label"])} for side in sides],
         }
-    _write_npz(out / records.STATISTICS, sums.statistics().arrays())
+    _write_array(np.savez, out / records.STATISTICS, **sums.statistics().arrays())
     lines = ["\t".join(" ".join(str(field).split()) for field in row) + "\n" for row in skipped]
     _write(out / records.SKIPPED, "".join(lines).encode())
     description = {**plan, "files": json.loads((work / "plan.json").read_text())["files"], "splits": splits}
@@ -290,10 +296,10 @@ def _finish(dataset, out, work, form, plan):
     shutil.rmtree(work)
 
 
-def _write_npz(path, arrays):
+def _write_array(save, path, *array, **arrays):
     partial = path.with_name(f"{path.name}.new")
     with open(partial, "wb") as file:
-        np.savez(file, **arrays)
+        save(file, *array, **arrays)
     _keep(partial, path)
 
 

@@ -1,16 +1,19 @@
 """Prepared sets: `records:DIR`, as `alexnet-tf prepare` writes them.
 
 DIR/dataset.json                      the description, written last: without it a set is not finished
-DIR/train-00000-of-00313.array_record the images: JPEG files, or raw pixels (height, width, 3), one a record
-DIR/train.npz                         label, height and width of each, int32
+DIR/train-00000-of-00313.array_record the images: JPEG files, one a record; or
+DIR/train-00000-of-00313.raw          uint8 pixels (images, size, size, 3) without a header
+DIR/train.npy                         label of each, int32
 DIR/train.txt                         the name that each came by, one a line
 DIR/validation…                       the same
 DIR/statistics.npz                    of the training images as they are stored
 DIR/skipped.tsv                       part, name and reason of each file that was left out
 """
 
+import bisect
 import dataclasses
 import functools
+import itertools
 import json
 import pathlib
 
@@ -24,19 +27,20 @@ from alexnet_tf.data.statistics import Statistics
 DESCRIPTION, STATISTICS, SKIPPED, WORK = "dataset.json", "statistics.npz", "skipped.tsv", ".partial"
 VERSION = 1
 SPLITS = ("train", "validation")
-FORMATS = ("jpeg", "raw")
+SUFFIX_OF = {"jpeg": "array_record", "raw": "raw"}
+FORMATS = tuple(SUFFIX_OF)
 
 
-def shard_name(split, number, shards):
+def shard_name(split, number, shards, form):
     """The file name of a shard."""
-    return f"{split}-{number:05d}-of-{shards:05d}.array_record"
+    return f"{split}-{number:05d}-of-{shards:05d}.{SUFFIX_OF[form]}"
 
 
 def open_records(name, path, seed):
     """Opens a prepared set; `seed` changes nothing.
 
     Raises:
-        ValueError: if there is none, it is not finished, or it was written by a later version.
+        ValueError: if there is none, it is not finished, cut short, or was written by a later version.
     """
     root = pathlib.Path(path).expanduser()
     if not (root / DESCRIPTION).is_file():
@@ -50,11 +54,42 @@ def open_records(name, path, seed):
 
 
 def _split(root, split, description):
-    with np.load(root / f"{split}.npz") as index:
-        index = {key: index[key] for key in index.files}
-    shards = [_Shard(str(root / s["file"]), 0, s["count"], s["count"]) for s in description["splits"][split]["shards"]]
-    kind = _JpegRecords if description["format"] == "jpeg" else _RawRecords
-    return kind(shards, index, description)
+    labels = np.load(root / f"{split}.npy")
+    shards = [(root / shard["file"], shard["count"]) for shard in description["splits"][split]["shards"]]
+    for file, _ in shards:
+        if not file.is_file():
+            raise ValueError(f"{file} is missing; prepare the set again")
+    return (
+        _JpegRecords(shards, labels)
+        if description["format"] == "jpeg"
+        else _RawSquares(shards, labels, description["size"])
+    )
+
+
+class _JpegRecords(IndexedSplit):
+    """JPEG files in ArrayRecords; any can be read at any time, so an epoch's order is a true permutation of all."""
+
+    def __init__(self, shards, labels):
+        super().__init__(len(labels), self._load, self._fetch)
+        self._shards, self._labels = shards, labels
+
+    @functools.cached_property
+    def _source(self):
+        # Imported when it is needed: it defines absl flags of its own.
+        from array_record.python.array_record_data_source import ArrayRecordDataSource
+
+        return ArrayRecordDataSource([_Shard(str(file), 0, count, count) for file, count in self._shards])
+
+    def _records_at(self, indices):
+        return np.array(self._source.__getitems__(indices.tolist()), object)
+
+    def _fetch(self, indices):
+        record = tf.numpy_function(self._records_at, [indices], tf.string)
+        return {"record": tf.ensure_shape(record, indices.shape), "label": _at(self._labels, indices)}
+
+    def _load(self, example, window):
+        image = files.window_of_file(example["record"], window.geometry, example["place"], window.exact)
+        return {"image": image, "label": example["label"], "weight": tf.ones([])}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,71 +102,55 @@ class _Shard:
     examples_in_shard: int
 
 
-class _Records(IndexedSplit):
-    """A split of records; any can be read at any time, so an epoch's order is a true permutation of all."""
+class _RawSquares(IndexedSplit):
+    """Squares of pixels, read where they lie: a window costs one copy."""
 
-    def __init__(self, shards, index, description):
-        super().__init__(len(index["label"]), self._load, self._fetch)
-        for field, value in {"shards": shards, "index": index, "description": description}.items():
-            object.__setattr__(self, field, value)
+    def __init__(self, shards, labels, side):
+        super().__init__(len(labels), self._load, self._fetch)
+        self._labels, self._side = labels, side
+        shards = [(file, count) for file, count in shards if count]
+        for file, count in shards:
+            if file.stat().st_size != count * side * side * 3:
+                raise ValueError(f"{file} must have {count * side * side * 3} bytes; prepare the set again")
+        self._maps = [np.memmap(file, np.uint8, "r", shape=(count, side, side, 3)) for file, count in shards]
+        self._starts = [0, *itertools.accumulate(count for _, count in shards)]
 
-    @functools.cached_property
-    def _source(self):
-        # Imported when it is needed: it defines absl flags of its own.
-        from array_record.python.array_record_data_source import ArrayRecordDataSource
+    def _square(self, index):
+        shard = bisect.bisect_right(self._starts, index) - 1
+        return self._maps[shard][index - self._starts[shard]]
 
-        return ArrayRecordDataSource(self.shards)
-
-    def _records_at(self, indices):
-        return self._source.__getitems__(indices.tolist())
-
-    def _fetch(self, indices):
-        def read(indices):
-            return np.array(self._records_at(indices), object)
-
-        record = tf.ensure_shape(tf.numpy_function(read, [indices], tf.string), indices.shape)
-        parts = {key: tf.gather(tf.constant(values), indices) for key, values in self.index.items()}
-        return {"record": record, **parts}
-
-    def _load(self, example, window):
-        image = self._window(example, window)
-        return {"image": image, "label": tf.cast(example["label"], tf.int64), "weight": tf.ones([])}
-
-
-class _JpegRecords(_Records):
-    def _window(self, example, window):
-        return files.window_of_file(example["record"], window.geometry, example["place"], window.exact)
-
-
-class _RawRecords(_Records):
-    def _window(self, example, window):
-        pixels = tf.io.decode_raw(example["record"], tf.uint8)
-        image = tf.reshape(pixels, [example["height"], example["width"], 3])
-        return images.window_of_pixels(image, window.geometry, example["place"])
-
-    def read(self, order, window):
-        """See `Split.read`; images of the right size are cut in one go a step, which is several times as fast."""
-        if not (self.description["square"] and self.description["size"] == window.geometry.resize):
-            return super().read(order, window)
-        labels = tf.constant(self.index["label"], tf.int64)
-        geometry = window.geometry
+    def _windows(self, indices, corners, crop):
+        """Windows, int64 (size,) and int32 (size, 2) to uint8 (size, crop, crop, 3), cut in one call a step."""
 
         def cut(indices, corners):
-            windows = np.empty([len(indices), geometry.crop, geometry.crop, 3], np.uint8)
-            side = geometry.resize
-            for out, record, (y, x) in zip(windows, self._records_at(indices), corners, strict=True):
-                image = np.frombuffer(record, np.uint8).reshape(side, side, 3)
-                out[:] = image[y : y + geometry.crop, x : x + geometry.crop]
+            windows = np.empty([len(indices), crop, crop, 3], np.uint8)
+            for window, index, (y, x) in zip(windows, indices, corners, strict=True):
+                window[:] = self._square(index)[y : y + crop, x : x + crop]
             return windows
+
+        return tf.ensure_shape(tf.numpy_function(cut, [indices, corners], tf.uint8), [*indices.shape, crop, crop, 3])
+
+    def _fetch(self, indices):
+        squares = self._windows(indices, tf.zeros([*indices.shape, 2], tf.int32), self._side)
+        return {"square": squares, "label": _at(self._labels, indices)}
+
+    def _load(self, example, window):
+        image = images.window_of_pixels(example["square"], window.geometry, example["place"])
+        return {"image": image, "label": example["label"], "weight": tf.ones([])}
+
+    def read(self, order, window):
+        """See `Split.read`; squares of the right size need no resizing, and are read window by window."""
+        if window.geometry.resize != self._side:
+            return super().read(order, window)
 
         def load(step):
             indices = order.indices(step, self.count)
-            corners = images.corner_of(tf.fill([2], geometry.resize), geometry, window.of_step(step, order))
-            image = tf.numpy_function(cut, [indices, corners], tf.uint8)
-            return {
-                "image": tf.ensure_shape(image, [order.size, geometry.crop, geometry.crop, 3]),
-                "label": tf.gather(labels, indices),
-                "weight": tf.ones([order.size]),
-            }
+            corners = images.corner_of(tf.fill([2], self._side), window.geometry, window.of_step(step, order))
+            windows = self._windows(indices, corners, window.geometry.crop)
+            return {"image": windows, "label": _at(self._labels, indices), "weight": tf.ones(indices.shape)}
 
         return order.dataset().map(load, tf.data.AUTOTUNE)
+
+
+def _at(labels, indices):
+    return tf.gather(tf.constant(labels, tf.int64), indices)

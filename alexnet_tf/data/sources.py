@@ -146,7 +146,7 @@ class Dataset:
     statistics: Statistics | None = None
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class IndexedSplit:
     """A split whose examples can be loaded in any order.
 

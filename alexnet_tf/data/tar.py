@@ -8,7 +8,7 @@ import tarfile
 import numpy as np
 import tensorflow as tf
 
-from alexnet_tf.data.encoded import FileSplit, flat, hold_out
+from alexnet_tf.data.encoded import FileSplit, check_classes, flat, hold_out
 from alexnet_tf.data.sources import Dataset
 
 TRAIN, VALIDATION = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
@@ -92,14 +92,7 @@ def _classes(tar, name):
             folder = pathlib.PurePosixPath(member.name).parent.name
             if folder:
                 by_class.setdefault(folder, []).append(member)
-    if len(by_class) < 2:
-        raise ValueError(
-            f"dataset must have at least two classes, each a tar or a folder inside. "
-            f"Received: dataset={name!r} with {len(by_class)}"
-        )
-    empty = [class_name for class_name, members in by_class.items() if not members]
-    if empty:
-        raise ValueError(f"dataset {name!r}: no image of class {empty[0]!r}")
+    check_classes(by_class, name, "a tar or a folder inside, with images")
     return {class_name: by_class[class_name] for class_name in sorted(by_class)}
 
 

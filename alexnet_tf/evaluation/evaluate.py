@@ -33,7 +33,7 @@ def evaluate(model, split, classes, geometry, mean, batch_size=64, views=1, prog
         model: `keras.Model` from (batch, crop, crop, 3) to probabilities (batch, classes).
         split: an `alexnet_tf.data.sources.Split`.
         classes: number of classes.
-        geometry: `alexnet_tf.data.pipeline.Geometry`.
+        geometry: `alexnet_tf.data.images.Geometry`.
         mean: what is subtracted, (crop, crop, 3) or (3,).
         batch_size: images at a time.
         views: 1 for the centre, 10 for section 4.1's ten views, whose probabilities are averaged.

@@ -13,6 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from alexnet_tf.data import datasets, pipeline, statistics
+from alexnet_tf.data.encoded import NAMED
+from alexnet_tf.data.images import Geometry
 from alexnet_tf.evaluation.evaluate import evaluate, sums
 from alexnet_tf.models.pretrained.load import RUN_WEIGHTS
 from alexnet_tf.training import runs
@@ -22,7 +24,6 @@ from alexnet_tf.training.progress import Progress
 from alexnet_tf.training.schedules import Plateau, schedule_factor, variable_rates
 
 LOG_EVERY = 10
-NAMED = 20  # Skipped files that are named; all are counted.
 RESULT = "result.json"
 
 
@@ -245,7 +246,7 @@ def _statistics(recipe, workdir, dataset):
         return dataset.statistics
     # In training order, so that a part of a set sorted by class is still a fair sample.
     batches = pipeline.evaluation_batches(
-        dataset.train, len(dataset.class_names), min(64, count), pipeline.Geometry(resize, resize), count=count,
+        dataset.train, len(dataset.class_names), min(64, count), Geometry(resize, resize), count=count,
         seed=recipe.seed,
     )  # fmt: skip
     progress = Progress("statistics", count)

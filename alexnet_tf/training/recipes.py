@@ -3,7 +3,8 @@
 import dataclasses
 import json
 
-from alexnet_tf.data.pipeline import Augmentation, Geometry
+from alexnet_tf.data.images import Geometry
+from alexnet_tf.data.pipeline import Augmentation
 from alexnet_tf.models.presets import ORIGINAL as ORIGINAL_NETWORK
 from alexnet_tf.models.presets import get_preset
 
