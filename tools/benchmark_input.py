@@ -22,7 +22,7 @@ from tools.benchmark_step import BATCH as TRAINING_BATCH  # noqa: E402
 from tools.benchmark_step import paper_step, timed  # noqa: E402
 from tools.rounds import medians  # noqa: E402
 
-BATCH, WARM_UP, ROUNDS = 64, 4, 3
+BATCH, WARM_UP, ROUNDS = 128, 4, 3
 GEOMETRY = images.Geometry(256, 227)
 MEAN = np.array([123.0, 117.0, 104.0], np.float32)
 REPEATS = 10  # Each photograph appears so often, so that a round is long enough.
@@ -101,7 +101,7 @@ def _rate(batches_of, epochs=1):
         for _ in range(WARM_UP):
             next(iterator)
         count, begun = 0, time.perf_counter()
-        for _ in range(epochs * 13):
+        for _ in range(epochs * 7):
             count += len(next(iterator))
         return count / (time.perf_counter() - begun)
 
