@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -11,8 +12,9 @@ import pytest
 import tensorflow as tf
 
 from alexnet_tf.evaluation.evaluate import evaluate, sums
-from alexnet_tf.training import loop, runs
-from alexnet_tf.training.loop import train_and_evaluate
+from alexnet_tf.training import runs
+from alexnet_tf.training.interruption import Interrupted, Stop
+from alexnet_tf.training.loop import Options, train_and_evaluate
 from alexnet_tf.training.recipes import get_recipe
 
 NARROW = {"width": 1 / 16, "image_size": 67, "batch_size": 8, "statistics_examples": 16}
@@ -49,7 +51,7 @@ def _weights(workdir):
 
 def test_learns_and_leaves_a_run(folder, tmp_path):
     recipe = get_recipe("demo", dataset=folder, steps=40, learning_rate=1e-3, **NARROW)
-    result = train_and_evaluate(recipe, tmp_path / "run", "none")
+    result = train_and_evaluate(recipe, tmp_path / "run", Options("none"))
     assert result.examples == 14
     assert result.top1_error == 0
     run = runs.load_run(tmp_path / "run")
@@ -63,13 +65,12 @@ def test_learns_and_leaves_a_run(folder, tmp_path):
 
 
 @pytest.mark.parametrize("optimizer", ["paper_sgd", "adam"])
-def test_two_replicas_give_the_losses_of_one_device(folder, tmp_path, optimizer, monkeypatch):
-    monkeypatch.setattr(loop, "LOG_EVERY", 1)
+def test_two_replicas_give_the_losses_of_one_device(folder, tmp_path, optimizer):
     recipe = get_recipe("demo", dataset=folder, steps=8, **NARROW)
     recipe = dataclasses.replace(recipe, optimizer=optimizer, colour_noise=True)
     losses = {}
     for strategy in ("none", "mirrored"):
-        train_and_evaluate(recipe, tmp_path / strategy, strategy)
+        train_and_evaluate(recipe, tmp_path / strategy, Options(strategy, log_every=1))
         losses[strategy] = _losses(tmp_path / strategy)
     assert len(tf.config.list_logical_devices("CPU")) == 2
     assert losses["none"].keys() == losses["mirrored"].keys() and len(losses["none"]) == 8
@@ -81,12 +82,13 @@ _BOTH_STRATEGIES = """
 import sys
 
 import conftest  # Two logical devices.
-from alexnet_tf.training.loop import train_and_evaluate
+from alexnet_tf.training.loop import Options, train_and_evaluate
 from alexnet_tf.training.recipes import get_recipe
 
 narrow = {"width": 0.0625, "image_size": 67, "batch_size": 8, "steps": 4, "statistics_examples": 8}
 recipe = get_recipe("demo", preset="bn", initialization="preset", **narrow)
-print(*(train_and_evaluate(recipe, f"{sys.argv[1]}/{strategy}", strategy).loss for strategy in ("none", "mirrored")))
+for strategy in ("none", "mirrored"):
+    print(train_and_evaluate(recipe, f"{sys.argv[1]}/{strategy}", Options(strategy)).loss)
 """
 
 
@@ -103,18 +105,18 @@ def test_batch_normalization_is_over_the_global_batch(tmp_path):
 
 def test_a_resumed_run_equals_an_unbroken_one(folder, tmp_path):
     recipe = get_recipe("original", dataset=folder, steps=12, evaluate_every=4, **NARROW)
-    train_and_evaluate(recipe, tmp_path / "unbroken", "none")
-    train_and_evaluate(dataclasses.replace(recipe, steps=4), tmp_path / "resumed", "none")
-    train_and_evaluate(recipe, tmp_path / "resumed", "none")
+    train_and_evaluate(recipe, tmp_path / "unbroken", Options("none"))
+    train_and_evaluate(dataclasses.replace(recipe, steps=4), tmp_path / "resumed", Options("none"))
+    train_and_evaluate(recipe, tmp_path / "resumed", Options("none"))
     for unbroken, resumed in zip(_weights(tmp_path / "unbroken"), _weights(tmp_path / "resumed"), strict=True):
         np.testing.assert_array_equal(unbroken, resumed)
 
 
 def test_another_run_is_refused(folder, tmp_path):
     recipe = get_recipe("demo", dataset=folder, steps=1, **NARROW)
-    train_and_evaluate(recipe, tmp_path / "run", "none")
+    train_and_evaluate(recipe, tmp_path / "run", Options("none"))
     with pytest.raises(ValueError, match="another run; it differs in preset: 'paper' there, 'one_tower' now"):
-        train_and_evaluate(dataclasses.replace(recipe, preset="one_tower"), tmp_path / "run", "none")
+        train_and_evaluate(dataclasses.replace(recipe, preset="one_tower"), tmp_path / "run", Options("none"))
 
 
 def test_unusable_workdirs(folder, tmp_path):
@@ -122,25 +124,30 @@ def test_unusable_workdirs(folder, tmp_path):
     file.touch()
     recipe = get_recipe("demo", dataset=folder, steps=1, **NARROW)
     with pytest.raises(ValueError, match="workdir cannot be written to"):
-        train_and_evaluate(recipe, file, "none")
+        train_and_evaluate(recipe, file, Options("none"))
     with pytest.raises(ValueError, match="workdir must hold a run"):
         runs.load_run(tmp_path)
+
+
+def _stopped(stop):
+    stop.wished, stop.signal = tf.Variable(1.0), signal.SIGINT
 
 
 def test_a_stop_saves_and_the_run_goes_on(folder, tmp_path, monkeypatch):
     recipe = get_recipe("demo", dataset=folder, steps=4, **NARROW)
     with monkeypatch.context() as patch:
-        patch.setattr(loop._Stop, "is_set", True)
-        with pytest.raises(loop.Interrupted, match="after step 1 of 4"):
-            train_and_evaluate(recipe, tmp_path / "run", "none")
-    train_and_evaluate(recipe, tmp_path / "run", "none")
+        patch.setattr(Stop, "__init__", _stopped)
+        with pytest.raises(Interrupted, match="after step 1 of 4") as stopped:
+            train_and_evaluate(recipe, tmp_path / "run", Options("none"))
+    assert stopped.value.exit_code == 130
+    train_and_evaluate(recipe, tmp_path / "run", Options("none"))
     assert max(_losses(tmp_path / "run")) == 4
 
 
 def test_a_file_that_is_no_image_is_skipped_and_named(folder, tmp_path, capsys):
     bad = tmp_path / "set" / "train" / "dark" / "bad.jpg"
     bad.write_text("not an image")
-    train_and_evaluate(get_recipe("demo", dataset=folder, steps=6, **NARROW), tmp_path / "run", "none")
+    train_and_evaluate(get_recipe("demo", dataset=folder, steps=6, **NARROW), tmp_path / "run", Options("none"))
     assert f"1 file skipped, no image: {bad}" in capsys.readouterr().err
 
 

@@ -7,11 +7,9 @@ from absl import app, flags, logging
 
 from alexnet_tf.cli.startup import tf
 from alexnet_tf.serving.classifier import Classifier
+from alexnet_tf.training.checkpoints import SaveError
 
-USER_ERRORS = (ValueError, FloatingPointError, OSError, tf.errors.InvalidArgumentError)
-
-# What a shell gives for a command that Ctrl-C ended.
-INTERRUPTED_EXIT_CODE = 130
+USER_ERRORS = (ValueError, FloatingPointError, OSError, SaveError, tf.errors.InvalidArgumentError)
 
 # What TensorFlow makes of `tf.debugging.Assert(condition, [message, value])`.
 _ASSERTION = re.compile(r"assertion failed: \[(.*?)\] \[(.*?)\]")

@@ -4,6 +4,7 @@ alexnet-tf prepare --dataset=folder:photos --out=DIR
 """
 
 import pathlib
+import signal
 import sys
 
 from absl import flags
@@ -40,7 +41,7 @@ def main(argv):
         )
     except KeyboardInterrupt:
         print("interrupted; the same command goes on", file=sys.stderr)
-        return common.INTERRUPTED_EXIT_CODE
+        return 128 + signal.SIGINT
     for name, split in description["splits"].items():
         print(f"{name}: {split['count']:,} images, {split['skipped']:,} skipped, {len(split['shards'])} shards")
     _report_skipped(pathlib.Path(FLAGS.out) / records.SKIPPED)

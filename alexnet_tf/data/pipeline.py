@@ -38,6 +38,12 @@ class Share:
     first: int = 0
     count: int = 1
 
+    @classmethod
+    def of(cls, context):
+        """The share of a `tf.distribute.InputContext`."""
+        count = context.num_replicas_in_sync // context.num_input_pipelines
+        return cls(context.num_replicas_in_sync, context.input_pipeline_id * count, count)
+
     def parts(self, batch_size):
         """The part of a global batch that each of these replicas takes: a list of (first, last)."""
         numbers = range(self.first, self.first + self.count)
@@ -73,9 +79,7 @@ def training_batches(split, classes, batch_size, geometry, augmentation, seed, s
 
     window = Window(geometry, draws.places if augmentation.random_crop else None, exact=False)
     dataset = tf.data.Dataset.zip(order.dataset(), split.read(order, window)).map(complete)
-    if len(parts) > 1:
-        dataset = dataset.rebatch([last - first for first, last in parts])
-    return _in_order(dataset)
+    return _in_order(_divided(dataset, parts))
 
 
 class _Draws:
@@ -125,7 +129,16 @@ def network_input(batch, mean, axes=None, divisor=1.0):
     return images if axes is None else image_functions.add_colour_noise(images, batch["colour"], *axes) / divisor
 
 
-def evaluation_batches(split, classes, batch_size, geometry, whole_square=False, count=None, seed=None):
+def evaluation_batches(
+    split,
+    classes,
+    batch_size,
+    geometry,
+    whole_square=False,
+    count=None,
+    seed=None,
+    share=Share(),  # noqa: B008
+):
     """One pass over a split; the last batch is filled up with examples of weight 0.
 
     Args:
@@ -134,21 +147,29 @@ def evaluation_batches(split, classes, batch_size, geometry, whole_square=False,
             the central crop.
         count: how many examples; all if not given.
         seed: non-negative int for training's order of its first epoch, None for the set's own.
+        share: as for `training_batches`.
 
     Returns:
-        A finite `tf.data.Dataset` of dicts: `image` uint8 (batch, side, side, 3), `label` int64 (batch,) and
-        `weight` float32 (batch,).
+        A finite `tf.data.Dataset` of dicts, one for each of the share's replicas in turn, batch after batch: `image`
+        uint8 (batch, side, side, 3), `label` int64 (batch,) and `weight` float32 (batch,).
     """
     count = min(count or split.count, split.count)
     if whole_square:
         geometry = Geometry(geometry.resize, geometry.resize)
-    order = Order(batch_size, range(-(-count // batch_size)), seed)
+    parts = share.parts(batch_size)
+    order = Order(batch_size, range(-(-count // batch_size)), seed, (parts[0][0], parts[-1][1]))
 
     def complete(step, batch):
         counts = tf.cast(order.positions(step) < count, tf.float32)
         return {**batch, "weight": batch["weight"] * counts, "label": _checked_labels(batch["label"], classes)}
 
-    return _in_order(tf.data.Dataset.zip(order.dataset(), split.read(order, Window(geometry))).map(complete))
+    batches = tf.data.Dataset.zip(order.dataset(), split.read(order, Window(geometry))).map(complete)
+    return _in_order(_divided(batches, parts))
+
+
+def _divided(batches, parts):
+    """Batches cut into their parts, one after the other."""
+    return batches.rebatch([last - first for first, last in parts]) if len(parts) > 1 else batches
 
 
 def with_threads(dataset, threads):

@@ -68,8 +68,11 @@ class Statistics:
         return {**dataclasses.asdict(self), "rgb_mean": self.rgb_mean, "covariance": self.covariance}
 
     def save(self, path):
-        """Writes an `.npz` file."""
-        np.savez(path, **self.arrays())
+        """Writes an `.npz` file, which is never seen half written."""
+        partial = path.with_name(f"{path.name}.new")
+        with open(partial, "wb") as file:
+            np.savez(file, **self.arrays())
+        partial.replace(path)
 
     @classmethod
     def load(cls, path):

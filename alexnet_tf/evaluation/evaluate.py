@@ -26,7 +26,10 @@ class Result:
     views: int
 
 
-def evaluate(model, split, classes, geometry, mean, batch_size=64, views=1, progress=lambda count: None):
+def evaluate(
+    model, split, classes, geometry, mean, batch_size=64, views=1, progress=lambda count, wishes: None, strategy=None,
+    wished_stop=None,
+):  # fmt: skip
     """Evaluates a network on a split, every example counted once.
 
     Args:
@@ -35,9 +38,12 @@ def evaluate(model, split, classes, geometry, mean, batch_size=64, views=1, prog
         classes: number of classes.
         geometry: `alexnet_tf.data.images.Geometry`.
         mean: what is subtracted, (crop, crop, 3) or (3,).
-        batch_size: images at a time.
+        batch_size: images at a time, on each device.
         views: 1 for the centre, 10 for section 4.1's ten views, whose probabilities are averaged.
-        progress: called after each batch with the number of examples so far.
+        progress: called after each batch with the number of examples so far, and the sum of `wished_stop` over all
+            replicas.
+        strategy: `tf.distribute.Strategy` of the devices that share the work; the default one if not given.
+        wished_stop: float32 scalar variable of this process, 1 if it wishes to stop.
 
     Returns:
         `Result`.
@@ -47,27 +53,39 @@ def evaluate(model, split, classes, geometry, mean, batch_size=64, views=1, prog
     """
     if views not in (1, image_functions.VIEWS):
         raise ValueError(f"views must be 1 or 10. Received: views={views}")
-    step = _step(model, classes, geometry, tf.constant(mean), views)
-    totals = tf.zeros([4], tf.float64)
-    batches = pipeline.evaluation_batches(split, classes, batch_size, geometry, whole_square=views > 1)
-    for batch in batches:
-        totals += step(batch)
-        progress(int(totals[3]))
-    top1, top5, loss, count = totals.numpy()
+    strategy = strategy or tf.distribute.get_strategy()
+    step = _step(model, classes, geometry, tf.constant(mean), views, strategy, wished_stop)
+    global_batch = batch_size * strategy.num_replicas_in_sync
+
+    def batches_of(context):
+        share = pipeline.Share.of(context)
+        return pipeline.evaluation_batches(split, classes, global_batch, geometry, whole_square=views > 1, share=share)
+
+    totals = tf.zeros([5], tf.float64)
+    for batch in strategy.distribute_datasets_from_function(batches_of):
+        found = step(batch)
+        totals += found
+        progress(int(totals[3]), float(found[4]))
+    top1, top5, loss, count, _ = totals.numpy()
     if count == 0:
         raise ValueError("dataset has no readable example to evaluate. Received: none")
     return Result(float(1 - top1 / count), float(1 - top5 / count), float(loss / count), int(count), views)
 
 
-def _step(model, classes, geometry, mean, views):
-    @tf.function(jit_compile=False, reduce_retracing=True)
-    def step(batch):
+def _step(model, classes, geometry, mean, views, strategy, wished_stop):
+    def replica_step(batch):
         images = batch["image"]
         if views > 1:
             images = tf.reshape(image_functions.ten_views(images, geometry.crop), [-1, geometry.crop, geometry.crop, 3])
         probabilities = model(image_functions.subtract_mean(images, mean), training=False)
         probabilities = tf.reduce_mean(tf.reshape(probabilities, [-1, views, classes]), axis=1)
-        return sums(probabilities, batch["label"], batch["weight"])
+        wish = tf.zeros([]) if wished_stop is None else wished_stop
+        counted = sums(probabilities, batch["label"], batch["weight"])
+        return tf.concat([counted, [tf.cast(wish, tf.float64)]], axis=0)
+
+    @tf.function(jit_compile=False)
+    def step(batch):
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica_step, args=(batch,)), axis=None)
 
     return step
 

@@ -65,9 +65,11 @@ class Dense:
     units: int
     stddev: float | str = 0.01
     bias: float | str = 0.0
+    dtype: str | None = None
 
     def layers(self, shape, name):
-        return [keras.layers.Dense(self.units, name=self.name, **_initializers(self.stddev, self.bias, shape[-1]))]
+        start = _initializers(self.stddev, self.bias, shape[-1])
+        return [keras.layers.Dense(self.units, dtype=self.dtype, name=self.name, **start)]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,10 +1,8 @@
-"""The training loop: one step under `strategy.run`, and what happens round it."""
+"""The training loop: what happens round the steps."""
 
-import contextlib
 import dataclasses
 import json
 import pathlib
-import signal
 import sys
 import time
 
@@ -15,30 +13,52 @@ import tensorflow as tf
 from alexnet_tf.data import datasets, pipeline, statistics
 from alexnet_tf.data.encoded import NAMED
 from alexnet_tf.data.images import Geometry
-from alexnet_tf.evaluation.evaluate import evaluate, sums
+from alexnet_tf.evaluation.evaluate import evaluate
 from alexnet_tf.models.pretrained.load import RUN_WEIGHTS
 from alexnet_tf.training import runs
-from alexnet_tf.training.distribution import make_strategy
-from alexnet_tf.training.optimizer import PaperSGD, build_optimizer
+from alexnet_tf.training.checkpoints import Checkpoints, random_states
+from alexnet_tf.training.distribution import agree, is_chief, make_strategy, noticing_lost_workers
+from alexnet_tf.training.interruption import Interrupted, Stop, finishing_steps
+from alexnet_tf.training.journal import Journal, Meter, StuckLoss
+from alexnet_tf.training.optimizer import build_optimizer
 from alexnet_tf.training.progress import Progress
 from alexnet_tf.training.schedules import Plateau, schedule_factor, variable_rates
+from alexnet_tf.training.step import TrainStep
 
-LOG_EVERY = 10
 RESULT = "result.json"
 
 
-class Interrupted(Exception):
-    """Training was stopped by a signal; the step in hand was finished and saved."""
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What changes how fast a run is and how it is watched, but not what comes out.
+
+    Attributes:
+        strategy, devices: see `make_strategy`.
+        input_threads: threads that the input has to itself; it shares TensorFlow's if not given.
+        jit: see `TrainStep`.
+        steps_per_call: steps that run without coming back to Python; 1 on CPUs and 10 on GPUs if not given.
+        log_every: steps between two lines of metrics.
+        checkpoint_minutes: how long training goes on without a checkpoint; each validation makes one as well.
+    """
+
+    strategy: str = "auto"
+    devices: int | None = None
+    input_threads: int | None = None
+    jit: str = "auto"
+    steps_per_call: int | None = None
+    log_every: int = 10
+    checkpoint_minutes: float = 15.0
 
 
-def train_and_evaluate(recipe, workdir, strategy="auto", input_threads=None):
+def train_and_evaluate(recipe, workdir, options=Options()):  # noqa: B008
     """Trains a network, or continues a run, and evaluates it.
+
+    With several workers, each calls this with the same arguments and a workdir that all of them see.
 
     Args:
         recipe: a `Recipe`.
         workdir: directory of the run; made if missing, continued if it holds the same run.
-        strategy: `"auto"`, `"none"` or `"mirrored"` (see `make_strategy`).
-        input_threads: threads that the input has to itself; it shares TensorFlow's if not given.
+        options: `Options`.
 
     Returns:
         The last validation's `alexnet_tf.evaluation.evaluate.Result`.
@@ -47,194 +67,210 @@ def train_and_evaluate(recipe, workdir, strategy="auto", input_threads=None):
         ValueError: on a dataset that cannot be opened or a workdir that cannot be used, before anything is trained.
         Interrupted: after Ctrl-C or SIGTERM; what was done is saved.
         FloatingPointError: if the loss is not finite; the last checkpoint before stays.
+        LostWorkerError: if another worker is gone; the last checkpoint stays.
+        SaveError: if a checkpoint cannot be written; those before stay.
     """
+    strategy = make_strategy(options.strategy, options.devices)
+    agree(strategy, recipe.to_json())
     keras.utils.set_random_seed(recipe.seed)
-    strategy = make_strategy(strategy)
     dataset = datasets.open_dataset(recipe.dataset, recipe.seed)
-    runs.claim(workdir, recipe, dataset.class_names)
-    trainer = _Trainer(recipe, pathlib.Path(workdir), dataset, strategy, input_threads)
-    with _finish_step_on_signal() as stop:
-        return trainer.run(stop)
+    if is_chief(strategy):
+        runs.claim(workdir, recipe, dataset.class_names)
+    trainer = _Trainer(recipe, pathlib.Path(workdir), dataset, strategy, options)
+    with finishing_steps(trainer.stop), noticing_lost_workers(strategy):
+        return trainer.run()
 
 
 class _Trainer:
     """Holds a run's variables: model, optimizer, step, plateau."""
 
-    def __init__(self, recipe, workdir, dataset, strategy, input_threads):
+    def __init__(self, recipe, workdir, dataset, strategy, options):
         self.recipe, self.workdir, self.dataset, self.strategy = recipe, workdir, dataset, strategy
-        self.input_threads = input_threads
+        self.options, self.stop, self.chief = options, Stop(), is_chief(strategy)
         self.classes = len(dataset.class_names)
         self.steps_per_epoch = recipe.steps_per_epoch(dataset.train.count)
         self.total_steps = recipe.total_steps(dataset.train.count)
-        self.statistics = _statistics(recipe, workdir, dataset)
-        self.mean = runs.input_mean(recipe, self.statistics)
+        self.most = min(options.steps_per_call or (10 if _kind() == "GPU" else 1), options.log_every)
+        found = _statistics(recipe, workdir, dataset, self.chief)
+        self.mean = runs.input_mean(recipe, found)
         with strategy.scope():
-            self.model = runs.build_model(recipe, self.classes)
-            self.logits = keras.Model(self.model.inputs, self.model.get_layer("fc8").output)
+            self.model = runs.build_model(recipe, self.classes, recipe.precision)
             self.optimizer = build_optimizer(recipe)
             self.optimizer.build(self.model.trainable_variables)
-        self.step = tf.Variable(0, dtype=tf.int64)
+            self.train_steps = TrainStep(
+                strategy, self.model, self.optimizer, recipe, self.mean, found.axes(recipe.colours), self.stop.wished,
+                self.most, options.jit,
+            )  # fmt: skip
+        self.paths = [variable.path for variable in self.model.trainable_variables]
+        self.step, self.validated = (tf.Variable(0, dtype=tf.int64) for _ in range(2))
         self.plateau_state = tf.Variable(dataclasses.astuple(Plateau()), dtype=tf.float64)
-        checkpoint = tf.train.Checkpoint(
-            model=self.model, optimizer=self.optimizer, step=self.step, plateau=self.plateau_state,
-            dropout=_random_states(self.model),
-        )  # fmt: skip
-        self.checkpoints = tf.train.CheckpointManager(checkpoint, workdir / runs.CHECKPOINTS, max_to_keep=2)
-        if self.checkpoints.latest_checkpoint:
-            checkpoint.restore(self.checkpoints.latest_checkpoint).assert_existing_objects_matched()
-        self.writers = {n: tf.summary.create_file_writer(str(workdir / "logs" / n)) for n in ("train", "validation")}
-        self.train_step = self._make_step()
+        state = {
+            "model": self.model, "optimizer": self.optimizer, "step": self.step, "validated": self.validated,
+            "plateau": self.plateau_state, "dropout": random_states(self.model),
+        }  # fmt: skip
+        if self.train_steps.loss_scale:
+            state["loss_scale"] = self.train_steps.loss_scale.state
+        self.checkpoints = Checkpoints(workdir, state, self.chief)
+        self.checkpoints.restore()
+        self.saved_at = time.monotonic()
+        self.journal = Journal(workdir, self.steps_per_epoch, self.chief)
+        self.stuck = StuckLoss(self.classes)
 
-    def run(self, stop):
+    def run(self):
         """Trains to the end, validating and saving on the way."""
         self._introduce()
-        every = self.recipe.evaluate_every or self.steps_per_epoch
         result = None
-        while (step := int(self.step.numpy())) < self.total_steps:
-            end = min(self.total_steps, (step // every + 1) * every, self._noise_end(step))
-            self._train(step, end, stop)
-            result = self._validate()
-            self.checkpoints.save()
-        result = result or self._validate()
-        self.model.save_weights(self.workdir / RUN_WEIGHTS)
-        (self.workdir / RESULT).write_text(json.dumps(dataclasses.asdict(result), indent=2) + "\n")
+        while self._at() < self.total_steps or self._validation_is_due():
+            if self._validation_is_due():
+                result = self._validate()
+            else:
+                self._train(self._at(), self._next_stop())
+        result = result or self._evaluate()
+        if self.chief:
+            self.model.save_weights(self.workdir / RUN_WEIGHTS)
+            (self.workdir / RESULT).write_text(json.dumps(dataclasses.asdict(result), indent=2) + "\n")
         return result
+
+    def _at(self):
+        return int(self.step.numpy())
+
+    @property
+    def _every(self):
+        return self.recipe.evaluate_every or self.steps_per_epoch
+
+    def _validation_is_due(self):
+        """Whether this step calls for a validation that has not been: a run can be stopped in the middle of one."""
+        step = self._at()
+        return step != int(self.validated.numpy()) and (step % self._every == 0 or step == self.total_steps)
+
+    def _next_stop(self):
+        """The step up to which training goes on alike: the next validation, a change of augmentation, or the end."""
+        step = self._at()
+        change = (self.recipe.noise_until or 0) * self.steps_per_epoch
+        stops = [self.total_steps, (step // self._every + 1) * self._every, change]
+        return min(stop for stop in stops if stop > step)
 
     def _introduce(self):
         """Says what is about to be trained, and on what."""
-        kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
-        print(
+        self.journal.say(
             f"{self.recipe.preset}: {self.model.count_params():,} weights, {self.classes} classes, "
             f"{self.dataset.train.count:,} images, {self.total_steps:,} steps of {self.recipe.batch_size}, "
-            f"{self.strategy.num_replicas_in_sync} {kind}",
-            file=sys.stderr,
+            f"{self.strategy.num_replicas_in_sync} {_kind()}, {self.recipe.precision}, from step {self._at()}"
         )
 
-    def _noise_end(self, step):
-        """The step at which augmentation changes, so that no stretch of training reaches over it."""
-        change = (self.recipe.noise_until or 0) * self.steps_per_epoch
-        return change if change > step else self.total_steps
-
-    def _train(self, first, end, stop):
-        recipe = self.recipe
+    def _train(self, first, end):
+        recipe, every = self.recipe, self.options.log_every
         augmentation = recipe.augmentation(first // self.steps_per_epoch)
-
-        def batches_of(context):
-            count = context.num_replicas_in_sync // context.num_input_pipelines
-            share = pipeline.Share(context.num_replicas_in_sync, context.input_pipeline_id * count, count)
-            batches = pipeline.training_batches(
-                self.dataset.train, self.classes, recipe.batch_size, recipe.geometry, augmentation, recipe.seed,
-                range(first, end), share,
-            )  # fmt: skip
-            return pipeline.with_threads(batches, self.input_threads)
-
-        batches = iter(self.strategy.distribute_datasets_from_function(batches_of))
+        batches = self._batches(augmentation, range(first, end))
         progress = Progress("step", self.total_steps, first)
-        totals, since, begun = tf.zeros([4], tf.float64), first, time.monotonic()
-        for step in range(first, end):
-            self._set_rates(step)
-            totals += self.train_step(next(batches), augmentation.colour_noise)
-            self.step.assign_add(1)
-            done = step + 1
-            if done % LOG_EVERY == 0 or done == end or stop.is_set:
-                rate = (done - since) * recipe.batch_size / (time.monotonic() - begun)
-                text = self._log(done, totals.numpy(), rate)
-                progress.update(done, text)
-                totals, since, begun = tf.zeros([4], tf.float64), done, time.monotonic()
-            if stop.is_set:
-                self.checkpoints.save()
-                raise Interrupted(f"stopped after step {done} of {self.total_steps}; saved in {self.workdir}")
+        meter, step = Meter(recipe.batch_size), first
+        while step < end:
+            steps = range(step, min(end, step + self.most, (step // every + 1) * every))
+            sums, waited = self.train_steps(batches, *self._rates(steps), augmentation.colour_noise)
+            self.step.assign_add(len(steps))
+            step, wishes = steps.stop, sums[4]
+            meter.add(len(steps), sums[:4], waited)
+            if step % every == 0 or step == end or wishes:
+                progress.update(step, self._log(step, meter.values()))
+                meter.clear()
+            if wishes:
+                self._interrupt(f"after step {step} of {self.total_steps}")
+            if time.monotonic() - self.saved_at > 60 * self.options.checkpoint_minutes:
+                self._save()
 
-    def _make_step(self):
-        axes = [tf.constant(a) for a in self.statistics.axes(self.recipe.colours)]
-        mean = tf.constant(self.mean)
+    def _batches(self, augmentation, steps):
+        def batches_of(context):
+            return pipeline.with_threads(
+                pipeline.training_batches(
+                    self.dataset.train, self.classes, self.recipe.batch_size, self.recipe.geometry, augmentation,
+                    self.recipe.seed, steps, pipeline.Share.of(context),
+                ), self.options.input_threads,
+            )  # fmt: skip
 
-        def replica_step(batch, noise):
-            images = pipeline.network_input(batch, mean, axes if noise else None, self.recipe.noise_divisor)
-            with tf.GradientTape() as tape:
-                logits = tf.cast(self.logits(images, training=True), tf.float32)
-                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(batch["label"], logits)
-                # A constant divisor, so that replicas' gradients add up to the global batch's.
-                loss = tf.reduce_sum(losses * batch["weight"]) / self.recipe.batch_size
-            variables = self.model.trainable_variables
-            self.optimizer.apply(tape.gradient(loss, variables), variables)
-            return sums(tf.nn.softmax(logits), batch["label"], batch["weight"])
+        return iter(self.strategy.distribute_datasets_from_function(batches_of))
 
-        @tf.function(jit_compile=False)
-        def step(batch, noise):
-            per_replica = self.strategy.run(replica_step, args=(batch, noise))
-            return self.strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
-
-        return step
-
-    def _set_rates(self, step):
-        """Puts the schedule's rates for a step into the optimizer."""
-        plateau = self._plateau()
-        factor = schedule_factor(self.recipe, step, self.steps_per_epoch, self.total_steps, plateau.drops)
-        self.rate = self.recipe.learning_rate * factor
-        self.optimizer.learning_rate = self.rate
-        if isinstance(self.optimizer, PaperSGD):
-            paths = [variable.path for variable in self.model.trainable_variables]
-            rates = variable_rates(self.recipe, paths, factor, step // self.steps_per_epoch)
-            self.optimizer.multipliers.assign(np.array(rates, np.float32) / self.rate)
+    def _rates(self, steps):
+        """The learning rate of each step, and each variable's multiple of it."""
+        rates, multipliers = [], []
+        for step in steps:
+            factor = schedule_factor(self.recipe, step, self.steps_per_epoch, self.total_steps, self._plateau().drops)
+            self.rate = self.recipe.peak_rate * factor
+            own = variable_rates(self.recipe, self.paths, factor, step // self.steps_per_epoch)
+            rates.append(self.rate)
+            multipliers.append(np.array(own, np.float32) / self.rate)
+        return rates, multipliers
 
     def _plateau(self):
         best, waited, drops = self.plateau_state.numpy()
         return Plateau(best, int(waited), int(drops))
 
-    def _log(self, step, totals, images_per_second):
-        """Writes the mean of the last steps as scalars; returns it as text. Refuses a loss that is not finite."""
-        top1, top5, loss, count = totals
-        if not np.isfinite(loss) or not count:
+    def _log(self, step, values):
+        """Writes what the last steps measured; returns it as text. Refuses a loss that is not finite."""
+        if not np.isfinite(values["loss"]):
             raise FloatingPointError(
                 f"the loss is not finite after step {step}, at learning rate {self.rate:g}; "
-                f"the last good checkpoint is {self.checkpoints.latest_checkpoint}"
+                f"the last good checkpoint is {self.checkpoints.newest}"
             )
-        values = {
-            "loss": loss / count, "top1_error": 1 - top1 / count, "top5_error": 1 - top5 / count,
-            "learning_rate": self.rate, "images_per_second": images_per_second,
-        }  # fmt: skip
-        self._write("train", step, values)
-        return f"loss {loss / count:.3f}  top-1 error {1 - top1 / count:.1%}  {images_per_second:.1f} images/s"
+        if self.train_steps.loss_scale:
+            values["loss_scale"] = float(self.train_steps.loss_scale.scale.numpy())
+        self.journal.write("train", step, {**values, "learning_rate": self.rate})
+        warning = self.stuck.check(step, values["loss"], self.rate)
+        if warning:
+            self.journal.say(warning)
+        return (
+            f"loss {values['loss']:.3f}  top-1 error {values['top1_error']:.1%}  "
+            f"{values['images_per_second']:.1f} images/s"
+        )
+
+    def _evaluate(self):
+        progress = Progress("validating", self.dataset.validation.count)
+
+        def update(count, wishes):
+            progress.update(count)
+            if wishes:
+                self._interrupt(f"while validating step {self._at()} of {self.total_steps}")
+
+        return evaluate(
+            self.model, self.dataset.validation, self.classes, self.recipe.geometry, self.mean,
+            progress=update, strategy=self.strategy, wished_stop=self.stop.wished,
+        )  # fmt: skip
 
     def _validate(self):
-        split = self.dataset.validation
-        progress = Progress("validating", split.count)
-        result = evaluate(
-            self.model, split, self.classes, self.recipe.geometry, self.mean,
-            progress=lambda count: progress.update(count),
-        )  # fmt: skip
-        step = int(self.step.numpy())
-        plateau = self._plateau()
+        result = self._evaluate()
+        step, plateau = self._at(), self._plateau()
+        best = result.top1_error < plateau.best
         plateau.update(result.top1_error, self.recipe.patience, self.recipe.drops)
         self.plateau_state.assign(dataclasses.astuple(plateau))
+        self.validated.assign(step)
         values = {"loss": result.loss, "top1_error": result.top1_error, "top5_error": result.top5_error}
-        self._write("validation", step, values)
-        print(
+        self.journal.write("validation", step, values)
+        self.journal.say(
             f"step {step}: validation loss {result.loss:.3f}, top-1 error {result.top1_error:.2%}, "
-            f"top-5 error {result.top5_error:.2%}, {result.examples} images",
-            file=sys.stderr,
+            f"top-5 error {result.top5_error:.2%}, {result.examples} images"
         )
-        skipped = sorted(self.dataset.train.skipped | split.skipped)
+        skipped = sorted(self.dataset.train.skipped | self.dataset.validation.skipped)
         if skipped:
             files = "1 file" if len(skipped) == 1 else f"{len(skipped)} files"
             print(f"{files} skipped, no image: {', '.join(skipped[:NAMED])}", file=sys.stderr)
+        if best:
+            self.checkpoints.save_best()
+        self._save()
         return result
 
-    def _write(self, writer, step, values):
-        with self.writers[writer].as_default(step=step):
-            for name, value in values.items():
-                tf.summary.scalar(name, value)
-        self.writers[writer].flush()
+    def _save(self):
+        self.checkpoints.save()
+        self.saved_at = time.monotonic()
+
+    def _interrupt(self, where):
+        self._save()
+        raise Interrupted(f"stopped {where}; saved in {self.workdir}", self.stop.signal)
 
 
-def _random_states(model):
-    """The states of a model's dropout layers, which `tf.train.Checkpoint` does not find by itself."""
-    dropouts = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout) and layer.rate > 0]
-    return [layer.seed_generator.state.value for layer in dropouts]
+def _kind():
+    return "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
 
 
-def _statistics(recipe, workdir, dataset):
+def _statistics(recipe, workdir, dataset, writes):
     """The training set's statistics, taken once a run and kept in its workdir."""
     path = workdir / runs.STATISTICS
     if path.exists():
@@ -242,36 +278,15 @@ def _statistics(recipe, workdir, dataset):
     count = min(recipe.statistics_examples or dataset.train.count, dataset.train.count)
     resize = recipe.geometry.resize
     if dataset.statistics and dataset.statistics.mean_image.shape[0] == resize:
-        dataset.statistics.save(path)
-        return dataset.statistics
-    # In training order, so that a part of a set sorted by class is still a fair sample.
-    batches = pipeline.evaluation_batches(
-        dataset.train, len(dataset.class_names), min(64, count), Geometry(resize, resize), count=count,
-        seed=recipe.seed,
-    )  # fmt: skip
-    progress = Progress("statistics", count)
-    found = statistics.collect(batches.map(lambda batch: (batch["image"], batch["weight"])), progress.update)
-    found.save(path)
+        found = dataset.statistics
+    else:
+        # In training order, so that a part of a set sorted by class is still a fair sample.
+        batches = pipeline.evaluation_batches(
+            dataset.train, len(dataset.class_names), min(64, count), Geometry(resize, resize), count=count,
+            seed=recipe.seed,
+        )  # fmt: skip
+        progress = Progress("statistics", count)
+        found = statistics.collect(batches.map(lambda batch: (batch["image"], batch["weight"])), progress.update)
+    if writes:
+        found.save(path)
     return found
-
-
-class _Stop:
-    is_set = False
-
-
-@contextlib.contextmanager
-def _finish_step_on_signal():
-    """Within the context, Ctrl-C and SIGTERM only ask for a stop after the step in hand."""
-    stop = _Stop()
-
-    def ask(number, frame):
-        stop.is_set = True
-
-    before = {}
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, ask)
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

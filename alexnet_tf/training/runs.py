@@ -13,9 +13,11 @@ from alexnet_tf.data import datasets, pipeline
 from alexnet_tf.data.statistics import Statistics
 from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.presets import get_preset
+from alexnet_tf.training.checkpoints import BEST, LAST, restore_newest
+from alexnet_tf.training.precision import policy
 from alexnet_tf.training.recipes import Recipe
 
-RECIPE, CLASSES, STATISTICS, CHECKPOINTS = "recipe.json", "classes.json", "statistics.npz", "checkpoints"
+RECIPE, CLASSES, STATISTICS = "recipe.json", "classes.json", "statistics.npz"
 # A run may be made longer; everything else would make it a different run.
 _MAY_CHANGE = ("epochs", "steps", "evaluate_every")
 
@@ -70,14 +72,19 @@ def is_run(path):
     return (pathlib.Path(path) / RECIPE).is_file()
 
 
-def build_model(recipe, classes):
-    """The network of a recipe, with fresh weights and probabilities as output."""
+def build_model(recipe, classes, precision="float32"):
+    """The network of a recipe, with fresh weights and probabilities as output; it computes in that precision."""
     crop = recipe.geometry.crop
-    return AlexNet(recipe.network(), input_shape=(crop, crop, 3), classes=classes)
+    with policy(precision):
+        return AlexNet(recipe.network(), input_shape=(crop, crop, 3), classes=classes)
 
 
-def load_run(workdir):
-    """Opens a run at its newest checkpoint.
+def load_run(workdir, best=False):
+    """Opens a run at its newest checkpoint that can be read.
+
+    Args:
+        workdir: directory of the run.
+        best: True for the checkpoint with the lowest top-1 validation error instead.
 
     Raises:
         ValueError: if there is no run, or it has no checkpoint yet.
@@ -87,11 +94,11 @@ def load_run(workdir):
         raise ValueError(f"workdir must hold a run of alexnet-tf train. Received: workdir={str(workdir)!r}")
     recipe = read_recipe(workdir)
     class_names = tuple(json.loads((workdir / CLASSES).read_text()))
-    checkpoint = tf.train.latest_checkpoint(workdir / CHECKPOINTS)
-    if checkpoint is None:
-        raise ValueError(f"workdir has no checkpoint yet. Received: workdir={str(workdir)!r}")
+    # In float32, whatever it was trained in: that is what its weights are kept in.
     model = build_model(recipe, len(class_names))
-    tf.train.Checkpoint(model=model).restore(checkpoint).expect_partial().assert_existing_objects_matched()
+    whole = lambda status: status.expect_partial().assert_existing_objects_matched()  # noqa: E731
+    if restore_newest(tf.train.Checkpoint(model=model), workdir / (BEST if best else LAST), whole) is None:
+        raise ValueError(f"workdir has no checkpoint yet. Received: workdir={str(workdir)!r}")
     return Run(recipe, class_names, Statistics.load(workdir / STATISTICS), model)
 
 
@@ -111,7 +118,7 @@ def claim(workdir, recipe, class_names):
     """
     workdir = pathlib.Path(workdir)
     try:
-        (workdir / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+        (workdir / LAST).mkdir(parents=True, exist_ok=True)
         probe = workdir / ".writable"
         probe.touch()
         probe.unlink()
@@ -119,8 +126,15 @@ def claim(workdir, recipe, class_names):
         raise ValueError(f"workdir cannot be written to: {error}. Received: workdir={str(workdir)!r}") from error
     if is_run(workdir):
         _refuse_another(workdir, recipe, class_names)
-    (workdir / CLASSES).write_text(json.dumps(class_names) + "\n")
-    (workdir / RECIPE).write_text(recipe.to_json())
+    _write(workdir / CLASSES, json.dumps(class_names) + "\n")
+    _write(workdir / RECIPE, recipe.to_json())
+
+
+def _write(path, text):
+    """Writes a file so that it is never seen half written."""
+    partial = path.with_name(f"{path.name}.new")
+    partial.write_text(text)
+    partial.replace(path)
 
 
 def _refuse_another(workdir, recipe, class_names):

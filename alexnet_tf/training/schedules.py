@@ -1,6 +1,7 @@
 """Learning rates as functions of the step; the only state is the plateau's."""
 
 import dataclasses
+import math
 
 
 @dataclasses.dataclass
@@ -46,6 +47,8 @@ def schedule_factor(recipe, step, steps_per_epoch, total_steps, drops):
         factor = 0.1 ** sum(step // steps_per_epoch >= epoch for epoch in recipe.milestones)
     elif recipe.schedule == "linear":
         factor = min(1.0, (1 - step / total_steps) / recipe.decay_share)
+    elif recipe.schedule == "cosine":
+        factor = (1 + math.cos(math.pi * step / total_steps)) / 2
     else:
         factor = 1.0
     return warmup * factor
@@ -65,9 +68,9 @@ def variable_rates(recipe, paths, factor, epoch):
     """
     rates = []
     for path in paths:
-        rate = recipe.learning_rate * factor
+        rate = recipe.peak_rate * factor
         if path.endswith("bias"):
-            rate = recipe.learning_rate * recipe.bias_rate * (factor if recipe.scheduled_biases else 1.0)
+            rate = recipe.peak_rate * recipe.bias_rate * (factor if recipe.scheduled_biases else 1.0)
         for layer in recipe.layer_rates:
             if path.startswith(layer.prefix) and epoch >= layer.epoch:
                 rate = layer.rate

@@ -1,0 +1,107 @@
+"""What a run writes about itself: TensorBoard's events, `metrics.jsonl`, `train.log`, and lines on the screen."""
+
+import json
+import math
+import resource
+import sys
+import time
+
+import tensorflow as tf
+
+METRICS, LOG = "metrics.jsonl", "train.log"
+
+# A loss within this share of ln(classes) for so many steps has not begun to fall.
+STUCK_SHARE, STUCK_STEPS = 0.005, 500
+
+
+class Journal:
+    """Writes down what a run measures; silent in workers that are not the chief.
+
+    Every line of `metrics.jsonl` is an object with `kind` (`train` or `validation`), `step`, `epoch` and `time` (Unix
+    seconds), and the values as in TensorBoard. `train.log` has one line a validation, for people.
+
+    Args:
+        workdir: `pathlib.Path` of the run.
+        steps_per_epoch: int.
+        writes: whether anything is written.
+    """
+
+    def __init__(self, workdir, steps_per_epoch, writes=True):
+        self._workdir, self._steps_per_epoch, self._writes = workdir, steps_per_epoch, writes
+        self._events = {}
+
+    def write(self, kind, step, values):
+        """Writes {name: number} as scalars and as a line of `metrics.jsonl`."""
+        if not self._writes:
+            return
+        if kind not in self._events:
+            self._events[kind] = tf.summary.create_file_writer(str(self._workdir / "logs" / kind))
+        with self._events[kind].as_default(step=step):
+            for name, value in values.items():
+                tf.summary.scalar(name, value)
+        self._events[kind].flush()
+        row = {"kind": kind, "step": step, "epoch": step / self._steps_per_epoch, "time": time.time(), **values}
+        self._append(METRICS, json.dumps(row))
+
+    def say(self, text):
+        """Puts a line on the screen and into `train.log`."""
+        if self._writes:
+            print(text, file=sys.stderr)
+            self._append(LOG, f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}")
+
+    def _append(self, name, line):
+        with open(self._workdir / name, "a") as file:
+            file.write(line + "\n")
+
+
+class Meter:
+    """Adds up what steps did between two lines of the journal."""
+
+    def __init__(self, batch_size):
+        self._batch_size = batch_size
+        self.clear()
+
+    def clear(self):
+        self._sums, self._steps, self._waited, self._begun = 0.0, 0, 0.0, time.monotonic()
+
+    def add(self, steps, sums, waited):
+        """Adds some steps: their float64 (4,) `evaluate.sums`, and the seconds they waited for batches."""
+        self._sums, self._steps, self._waited = self._sums + sums, self._steps + steps, self._waited + waited
+
+    def values(self):
+        """{name: number} of all since `clear`: means over examples and over steps."""
+        top1, top5, loss, count = self._sums
+        seconds = time.monotonic() - self._begun
+        share = 1 / count if count else float("nan")
+        return {
+            "loss": loss * share,
+            "top1_error": 1 - top1 * share,
+            "top5_error": 1 - top5 * share,
+            "images_per_second": self._steps * self._batch_size / seconds,
+            "step_seconds": seconds / self._steps,
+            "input_seconds": self._waited / self._steps,
+            "compute_seconds": (seconds - self._waited) / self._steps,
+            "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        }
+
+
+class StuckLoss:
+    """Notices a loss that stays at ln(classes), where a network that has no opinion is, and says so once."""
+
+    def __init__(self, classes):
+        self._level, self._since, self._said = math.log(classes), None, False
+
+    def check(self, step, loss, rate):
+        """Returns a warning, or None."""
+        if abs(loss / self._level - 1) > STUCK_SHARE:
+            self._since = None
+        elif self._since is None:
+            self._since = step
+        elif step - self._since >= STUCK_STEPS and not self._said:
+            self._said = True
+            return (
+                f"warning: the loss has stayed at ln(classes) = {self._level:.3f} since step {self._since}: the "
+                f"network answers the same for every image. Likely reasons: a start that does not fit "
+                f"(--initialization=he), a rate too low or too high (it is {rate:g} now), or labels that do not belong to the images"
+            )
+        return None
