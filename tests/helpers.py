@@ -1,6 +1,10 @@
 """What several test modules need: figures as inputs, weights that keep activations alive, files of other programs."""
 
 import io
+import json
+import os
+import pathlib
+import socket
 import tarfile
 
 import numpy as np
@@ -120,3 +124,39 @@ def noise_jpeg(seed, height=90, width=80):
     cells = np.random.default_rng(seed).integers(0, 256, (1, 6, 6, 3)).astype(np.float32)
     pixels = tf.image.resize(cells, (height, width), "bicubic")[0]
     return tf.io.encode_jpeg(tf.cast(tf.clip_by_value(pixels, 0, 255), tf.uint8)).numpy()
+
+
+def dark_and_light(root):
+    """A folder of two classes, told apart by their brightness; sizes that do not divide by a batch of 8."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 21), ("val", 7)):
+        for label, name in enumerate(("dark", "light")):
+            (root / split / name).mkdir(parents=True)
+            for i in range(count):
+                pixels = rng.integers(0, 100, (80, 90, 3)) + 140 * label
+                data = tf.io.encode_png(pixels.astype(np.uint8)).numpy()
+                (root / split / name / f"{i}.png").write_bytes(data)
+    return root
+
+
+def free_ports(count):
+    """Addresses of this machine that nobody listens at."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("localhost", 0))
+    addresses = [f"localhost:{one.getsockname()[1]}" for one in sockets]
+    for one in sockets:
+        one.close()
+    return addresses
+
+
+def tf_config(addresses, index):
+    """An environment in which this process is one of several workers."""
+    task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+    return {**os.environ, "TF_CONFIG": json.dumps(task)}
+
+
+def journal(workdir, kind="train"):
+    """{step: row} of a run's `metrics.jsonl`; of steps that were done again, the last."""
+    rows = map(json.loads, (pathlib.Path(workdir) / "metrics.jsonl").read_text().splitlines())
+    return {row["step"]: row for row in rows if row["kind"] == kind}

@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 
+import helpers
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_tf.evaluation.evaluate import evaluate, sums
+from alexnet_tf.evaluation.evaluate import Evaluator, sums
 from alexnet_tf.training import runs
 from alexnet_tf.training.interruption import Interrupted, Stop
 from alexnet_tf.training.loop import Options, train_and_evaluate
@@ -22,16 +23,7 @@ NARROW = {"width": 1 / 16, "image_size": 67, "batch_size": 8, "statistics_exampl
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two classes, told apart by their brightness; sizes that do not divide by the batch."""
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 21), ("val", 7)):
-        for label, name in enumerate(("dark", "light")):
-            (tmp_path / "set" / split / name).mkdir(parents=True)
-            for i in range(count):
-                pixels = rng.integers(0, 100, (80, 90, 3)) + 140 * label
-                data = tf.io.encode_png(pixels.astype(np.uint8)).numpy()
-                (tmp_path / "set" / split / name / f"{i}.png").write_bytes(data)
-    return f"folder:{tmp_path / 'set'}"
+    return f"folder:{helpers.dark_and_light(tmp_path / 'set')}"
 
 
 def _losses(workdir):
@@ -56,10 +48,10 @@ def test_learns_and_leaves_a_run(folder, tmp_path):
     assert result.top1_error == 0
     run = runs.load_run(tmp_path / "run")
     assert run.class_names == ("dark", "light") and run.recipe == recipe
-    again = evaluate(run.model, run.dataset.validation, 2, run.geometry, run.mean, batch_size=5)
+    again = Evaluator(run.model, 2, run.geometry, run.mean, batch_size=5)(run.dataset.validation)
     assert again.top1_error == result.top1_error and again.examples == 14
     assert again.loss == pytest.approx(result.loss, rel=1e-4)
-    ten = evaluate(run.model, run.dataset.validation, 2, run.geometry, run.mean, batch_size=5, views=10)
+    ten = Evaluator(run.model, 2, run.geometry, run.mean, batch_size=5, views=10)(run.dataset.validation)
     assert ten.examples == 14 and ten.top1_error <= 0.1
     assert json.loads((tmp_path / "run" / "result.json").read_text())["top1_error"] == 0
 

@@ -10,13 +10,14 @@ from absl import flags
 
 from alexnet_tf.cli import common
 from alexnet_tf.data.datasets import open_dataset
-from alexnet_tf.evaluation.evaluate import evaluate
+from alexnet_tf.evaluation.evaluate import Evaluator
 from alexnet_tf.training.progress import Progress
 from alexnet_tf.training.runs import load_run
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "directory of the run", required=True)
 flags.DEFINE_string("dataset", None, "another dataset of the same classes; its validation part is used")
+flags.DEFINE_bool("best", False, "the checkpoint with the lowest validation error instead of the newest")
 flags.DEFINE_integer("views", 1, "1: the centre; 10: corners, centre and their mirror images")
 flags.DEFINE_integer("batch_size", 64, "images at a time", lower_bound=1)
 flags.DEFINE_bool("json", False, "print JSON")
@@ -27,7 +28,7 @@ def main(argv):
     common.no_arguments(argv)
     if FLAGS.views not in (1, 10):
         raise ValueError(f"views must be 1 or 10. Received: views={FLAGS.views}")
-    run = load_run(FLAGS.workdir)
+    run = load_run(FLAGS.workdir, FLAGS.best)
     dataset = open_dataset(FLAGS.dataset, run.recipe.seed) if FLAGS.dataset else run.dataset
     if dataset.class_names != run.class_names:
         raise ValueError(
@@ -35,10 +36,9 @@ def main(argv):
             f"{len(dataset.class_names)} classes, {', '.join(dataset.class_names[:5])} …"
         )
     progress = Progress("evaluating", dataset.validation.count)
-    result = evaluate(
-        run.model, dataset.validation, len(run.class_names), run.geometry, run.mean, FLAGS.batch_size, FLAGS.views,
-        progress.update,
-    )  # fmt: skip
+    classes = len(run.class_names)
+    evaluate = Evaluator(run.model, classes, run.geometry, run.mean, FLAGS.batch_size, FLAGS.views)
+    result = evaluate(dataset.validation, lambda count, wishes: progress.update(count))
     if FLAGS.json:
         print(json.dumps(dataclasses.asdict(result)))
     else:

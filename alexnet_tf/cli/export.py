@@ -14,6 +14,7 @@ PARITY_IMAGES = 32
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "directory of the run", required=True)
 flags.DEFINE_string("out", None, "directory to write; a previous export there is replaced", required=True)
+flags.DEFINE_bool("best", False, "the checkpoint with the lowest validation error instead of the newest")
 flags.DEFINE_list("formats", list(FORMATS), f"some of {', '.join(FORMATS)}")
 
 
@@ -21,7 +22,7 @@ def main(argv):
     """Exports and prints what each format's comparison found."""
     common.no_arguments(argv)
     check(FLAGS.out, FLAGS.formats)
-    run = load_run(FLAGS.workdir)
+    run = load_run(FLAGS.workdir, FLAGS.best)
     images = run.validation_images(PARITY_IMAGES)
     rows = export(common.classifier(run), FLAGS.out, FLAGS.formats, images, run.recipe.preset)
     print(f"{'format':<16}{'MB':>8}{'relative error':>17}{'same top-1':>13}")

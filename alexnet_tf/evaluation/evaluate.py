@@ -26,68 +26,77 @@ class Result:
     views: int
 
 
-def evaluate(
-    model, split, classes, geometry, mean, batch_size=64, views=1, progress=lambda count, wishes: None, strategy=None,
-    wished_stop=None,
-):  # fmt: skip
-    """Evaluates a network on a split, every example counted once.
+class Evaluator:
+    """Evaluates a network on splits, every example counted once; compiled once.
 
     Args:
         model: `keras.Model` from (batch, crop, crop, 3) to probabilities (batch, classes).
-        split: an `alexnet_tf.data.sources.Split`.
         classes: number of classes.
         geometry: `alexnet_tf.data.images.Geometry`.
         mean: what is subtracted, (crop, crop, 3) or (3,).
         batch_size: images at a time, on each device.
         views: 1 for the centre, 10 for section 4.1's ten views, whose probabilities are averaged.
-        progress: called after each batch with the number of examples so far, and the sum of `wished_stop` over all
-            replicas.
         strategy: `tf.distribute.Strategy` of the devices that share the work; the default one if not given.
         wished_stop: float32 scalar variable of this process, 1 if it wishes to stop.
 
-    Returns:
-        `Result`.
-
     Raises:
-        ValueError: if `views` is neither, or no example could be read.
+        ValueError: if `views` is neither.
     """
-    if views not in (1, image_functions.VIEWS):
-        raise ValueError(f"views must be 1 or 10. Received: views={views}")
-    strategy = strategy or tf.distribute.get_strategy()
-    step = _step(model, classes, geometry, tf.constant(mean), views, strategy, wished_stop)
-    global_batch = batch_size * strategy.num_replicas_in_sync
 
-    def batches_of(context):
-        share = pipeline.Share.of(context)
-        return pipeline.evaluation_batches(split, classes, global_batch, geometry, whole_square=views > 1, share=share)
+    def __init__(
+        self, model, classes, geometry, mean, batch_size=64, views=1, strategy=None, wished_stop=None
+    ):  # fmt: skip
+        if views not in (1, image_functions.VIEWS):
+            raise ValueError(f"views must be 1 or 10. Received: views={views}")
+        self._model, self._classes, self._geometry, self._mean = model, classes, geometry, tf.constant(mean)
+        self._batch_size, self._views = batch_size, views
+        self._strategy = strategy or tf.distribute.get_strategy()
+        self._wished_stop = tf.zeros([]) if wished_stop is None else wished_stop
+        self._step = tf.function(self._global_step, jit_compile=False)
 
-    totals = tf.zeros([5], tf.float64)
-    for batch in strategy.distribute_datasets_from_function(batches_of):
-        found = step(batch)
-        totals += found
-        progress(int(totals[3]), float(found[4]))
-    top1, top5, loss, count, _ = totals.numpy()
-    if count == 0:
-        raise ValueError("dataset has no readable example to evaluate. Received: none")
-    return Result(float(1 - top1 / count), float(1 - top5 / count), float(loss / count), int(count), views)
+    def __call__(self, split, progress=lambda count, wishes: None):
+        """Evaluates.
 
+        Args:
+            split: an `alexnet_tf.data.sources.Split`.
+            progress: called after each batch with the number of examples so far, and the sum of `wished_stop` over
+                all replicas.
 
-def _step(model, classes, geometry, mean, views, strategy, wished_stop):
-    def replica_step(batch):
-        images = batch["image"]
-        if views > 1:
-            images = tf.reshape(image_functions.ten_views(images, geometry.crop), [-1, geometry.crop, geometry.crop, 3])
-        probabilities = model(image_functions.subtract_mean(images, mean), training=False)
-        probabilities = tf.reduce_mean(tf.reshape(probabilities, [-1, views, classes]), axis=1)
-        wish = tf.zeros([]) if wished_stop is None else wished_stop
+        Returns:
+            `Result`.
+
+        Raises:
+            ValueError: if no example could be read.
+        """
+
+        def batches_of(context):
+            return pipeline.evaluation_batches(
+                split, self._classes, self._batch_size * context.num_replicas_in_sync, self._geometry,
+                whole_square=self._views > 1, share=pipeline.Share.of(context),
+            )  # fmt: skip
+
+        totals = tf.zeros([5], tf.float64)
+        for batch in self._strategy.distribute_datasets_from_function(batches_of):
+            found = self._step(batch)
+            totals += found
+            progress(int(totals[3]), float(found[4]))
+        top1, top5, loss, count, _ = totals.numpy()
+        if count == 0:
+            raise ValueError("dataset has no readable example to evaluate. Received: none")
+        return Result(float(1 - top1 / count), float(1 - top5 / count), float(loss / count), int(count), self._views)
+
+    def _global_step(self, batch):
+        per_replica = self._strategy.run(self._replica_step, args=(batch,))
+        return self._strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
+
+    def _replica_step(self, batch):
+        images, crop = batch["image"], self._geometry.crop
+        if self._views > 1:
+            images = tf.reshape(image_functions.ten_views(images, crop), [-1, crop, crop, 3])
+        probabilities = self._model(image_functions.subtract_mean(images, self._mean), training=False)
+        probabilities = tf.reduce_mean(tf.reshape(probabilities, [-1, self._views, self._classes]), axis=1)
         counted = sums(probabilities, batch["label"], batch["weight"])
-        return tf.concat([counted, [tf.cast(wish, tf.float64)]], axis=0)
-
-    @tf.function(jit_compile=False)
-    def step(batch):
-        return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(replica_step, args=(batch,)), axis=None)
-
-    return step
+        return tf.concat([counted, [tf.cast(self._wished_stop, tf.float64)]], axis=0)
 
 
 def sums(probabilities, labels, weights):

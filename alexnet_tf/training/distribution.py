@@ -1,24 +1,21 @@
-"""Which devices train, and what workers must agree on before they do."""
+"""Which devices train."""
 
 import contextlib
 import json
 import os
-import socket
-import sys
-import threading
 
 import tensorflow as tf
 
+from alexnet_tf.training import meeting
+
 STRATEGIES = ("auto", "none", "mirrored", "multi_worker")
-# Workers that do not meet within so many seconds are told so, instead of waiting for ever.
-MEETING_SECONDS = 45
 # What sysexits.h calls a temporary failure: the same command, given again, goes on.
 LOST_WORKER_EXIT_CODE = 75
 
 _TF_CONFIG = "TF_CONFIG"
 
 
-def make_strategy(name="auto", devices=None):
+def make_strategy(name="auto", devices=None, terms=None):
     """The `tf.distribute` strategy of that name.
 
     Args:
@@ -26,15 +23,17 @@ def make_strategy(name="auto", devices=None):
             `"multi_worker"`: the processes that `TF_CONFIG`, or else SLURM, names; `"auto"`: multi_worker where one
             of these names several processes, mirrored where there are several GPUs, otherwise none.
         devices: how many local devices at most; all if not given.
+        terms: flat dictionary that must be the same in all workers.
 
     Raises:
-        ValueError: on another name, more devices than there are, or a description of workers that makes no sense.
+        ValueError: on another name, more devices than there are, a description of workers that makes no sense, a
+            worker that does not come (see `meeting.SECONDS`), or one with other terms.
     """
     if name not in STRATEGIES:
         raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}. Received: strategy={name!r}")
     # Workers come first: they must meet before TensorFlow is used for anything else.
     if name == "multi_worker" or (name == "auto" and _several_workers()):
-        return _multi_worker(devices)
+        return _multi_worker(devices, terms or {})
     gpus = tf.config.list_logical_devices("GPU")
     found = gpus or tf.config.list_logical_devices("CPU")
     if devices is not None and not 1 <= devices <= len(found):
@@ -51,36 +50,6 @@ def is_chief(strategy):
     """Whether this process is the one that writes: the only one, or worker 0."""
     resolver = strategy.cluster_resolver
     return resolver is None or (resolver.task_type, resolver.task_id) in ((None, None), ("chief", 0), ("worker", 0))
-
-
-def agree(strategy, text):
-    """Checks that all workers were started alike.
-
-    Args:
-        strategy: of `make_strategy`.
-        text: JSON of a flat dictionary; must be the same in every worker.
-
-    Raises:
-        ValueError: if another worker's differs; it names the fields.
-    """
-    if strategy.cluster_resolver is None:
-        return
-    width = 1 << 14
-    padded = text.encode().ljust(width)
-    if len(padded) > width:
-        raise ValueError(f"a recipe must have at most {width} characters for several workers. Received: {len(padded)}")
-    values = tf.constant(list(padded), tf.int32)[None]
-    with deadline(MEETING_SECONDS, lambda: "workers do not answer one another"):
-        per_replica = strategy.run(lambda: tf.identity(values))
-        everyone = strategy.gather(per_replica, axis=0).numpy().astype("uint8")
-    for number, row in enumerate(everyone):
-        differences = _differences(json.loads(text), json.loads(row.tobytes().decode().rstrip()))
-        if differences:
-            raise ValueError(f"all workers must be started alike. Replica {number} differs in {differences}")
-
-
-def _differences(here, there):
-    return "; ".join(f"{k}: {here[k]!r} here, {there.get(k)!r} there" for k in here if here[k] != there.get(k))
 
 
 class LostWorkerError(Exception):
@@ -101,26 +70,6 @@ def noticing_lost_workers(strategy):
         ) from error
 
 
-@contextlib.contextmanager
-def deadline(seconds, message):
-    """Ends the process with one line on stderr if the context is not left in time.
-
-    For calls into TensorFlow that wait for other processes and take no timeout.
-    """
-
-    def give_up():
-        print(f"error: {message()}, for {seconds} s", file=sys.stderr, flush=True)
-        os._exit(LOST_WORKER_EXIT_CODE)
-
-    timer = threading.Timer(seconds, give_up)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
 def _several_workers():
     """Whether the environment says that this process is one of several."""
     if os.environ.get(_TF_CONFIG):
@@ -128,16 +77,13 @@ def _several_workers():
     return int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1
 
 
-def _multi_worker(devices):
+def _multi_worker(devices, terms):
     resolver = _resolver()
-    cluster = resolver.cluster_spec().as_dict()
-    own = cluster[resolver.task_type][resolver.task_id]
-    others = [address for addresses in cluster.values() for address in addresses if address != own]
-    _check_port(own)
+    addresses = resolver.cluster_spec().as_dict()[resolver.task_type]
+    meeting.meet(addresses, resolver.task_id, terms)
     if devices is not None:
         tf.config.set_visible_devices(tf.config.list_physical_devices("GPU")[:devices], "GPU")
-    with deadline(MEETING_SECONDS, lambda: f"no answer from {', '.join(_silent(others)) or 'the other workers'}"):
-        return tf.distribute.MultiWorkerMirroredStrategy(resolver)
+    return tf.distribute.MultiWorkerMirroredStrategy(resolver)
 
 
 def _resolver():
@@ -172,28 +118,3 @@ def _tf_config():
     if odd or len(set(workers)) < len(workers):
         raise ValueError(f"TF_CONFIG: workers must be different addresses host:port. Received: {workers}")
     return config
-
-
-def _check_port(address):
-    """Raises ValueError if this worker's port is taken, where TensorFlow would abort."""
-    port = int(address.rpartition(":")[2])
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("", port))
-        except OSError as error:
-            raise ValueError(f"this worker's address must be free: {error.strerror}. Received: {address}") from error
-
-
-def _silent(addresses):
-    """Those of some addresses where nobody listens."""
-    return [address for address in addresses if not _listens(address)]
-
-
-def _listens(address):
-    host, _, port = address.rpartition(":")
-    try:
-        with socket.create_connection((host, int(port)), timeout=1):
-            return True
-    except OSError:
-        return False

@@ -102,6 +102,7 @@ class StuckLoss:
             return (
                 f"warning: the loss has stayed at ln(classes) = {self._level:.3f} since step {self._since}: the "
                 f"network answers the same for every image. Likely reasons: a start that does not fit "
-                f"(--initialization=he), a rate too low or too high (it is {rate:g} now), or labels that do not belong to the images"
+                f"(--initialization=he), a rate too low or too high (it is {rate:g} now), or labels that do not belong "
+                "to the images"
             )
         return None

@@ -13,11 +13,11 @@ import tensorflow as tf
 from alexnet_tf.data import datasets, pipeline, statistics
 from alexnet_tf.data.encoded import NAMED
 from alexnet_tf.data.images import Geometry
-from alexnet_tf.evaluation.evaluate import evaluate
+from alexnet_tf.evaluation.evaluate import Evaluator
 from alexnet_tf.models.pretrained.load import RUN_WEIGHTS
 from alexnet_tf.training import runs
 from alexnet_tf.training.checkpoints import Checkpoints, random_states
-from alexnet_tf.training.distribution import agree, is_chief, make_strategy, noticing_lost_workers
+from alexnet_tf.training.distribution import is_chief, make_strategy, noticing_lost_workers
 from alexnet_tf.training.interruption import Interrupted, Stop, finishing_steps
 from alexnet_tf.training.journal import Journal, Meter, StuckLoss
 from alexnet_tf.training.optimizer import build_optimizer
@@ -70,8 +70,7 @@ def train_and_evaluate(recipe, workdir, options=Options()):  # noqa: B008
         LostWorkerError: if another worker is gone; the last checkpoint stays.
         SaveError: if a checkpoint cannot be written; those before stay.
     """
-    strategy = make_strategy(options.strategy, options.devices)
-    agree(strategy, recipe.to_json())
+    strategy = make_strategy(options.strategy, options.devices, dataclasses.asdict(recipe))
     keras.utils.set_random_seed(recipe.seed)
     dataset = datasets.open_dataset(recipe.dataset, recipe.seed)
     if is_chief(strategy):
@@ -101,6 +100,9 @@ class _Trainer:
                 strategy, self.model, self.optimizer, recipe, self.mean, found.axes(recipe.colours), self.stop.wished,
                 self.most, options.jit,
             )  # fmt: skip
+        self.evaluator = Evaluator(
+            self.model, self.classes, recipe.geometry, self.mean, strategy=strategy, wished_stop=self.stop.wished
+        )
         self.paths = [variable.path for variable in self.model.trainable_variables]
         self.step, self.validated = (tf.Variable(0, dtype=tf.int64) for _ in range(2))
         self.plateau_state = tf.Variable(dataclasses.astuple(Plateau()), dtype=tf.float64)
@@ -230,10 +232,7 @@ class _Trainer:
             if wishes:
                 self._interrupt(f"while validating step {self._at()} of {self.total_steps}")
 
-        return evaluate(
-            self.model, self.dataset.validation, self.classes, self.recipe.geometry, self.mean,
-            progress=update, strategy=self.strategy, wished_stop=self.stop.wished,
-        )  # fmt: skip
+        return self.evaluator(self.dataset.validation, update)
 
     def _validate(self):
         result = self._evaluate()

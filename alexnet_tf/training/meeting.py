@@ -1,0 +1,109 @@
+"""Workers meet before TensorFlow is asked to connect them.
+
+TensorFlow waits for ever for a worker that never comes, in a call that nothing can interrupt, and finds out late that
+workers do not do the same. So they first shake hands by themselves, at the addresses that TensorFlow uses after them.
+"""
+
+import json
+import socket
+import socketserver
+import threading
+import time
+
+SECONDS = 45
+_PAUSE = 0.2
+
+
+def meet(addresses, index, terms, seconds=SECONDS):
+    """Waits until all workers have met.
+
+    Args:
+        addresses: `host:port` of each worker.
+        index: which of them this process is.
+        terms: flat dictionary that must be the same in every worker.
+        seconds: how long to wait.
+
+    Raises:
+        ValueError: if this worker's address cannot be used, another's terms differ, or one did not come in time.
+    """
+    hello = json.dumps({"worker": index, "terms": terms}).encode() + b"\n"
+    others = [number for number in range(len(addresses)) if number != index]
+    with _Server(addresses[index], hello) as server:
+        deadline = time.monotonic() + seconds
+        while not all(number in server.met and number in server.greeted for number in others):
+            for number in others:
+                if number not in server.met:
+                    server.take(_call(addresses[number], hello))
+            if time.monotonic() > deadline:
+                missing = [addresses[n] for n in others if n not in server.met or n not in server.greeted]
+                raise ValueError(f"all workers must be reached within {seconds} s. No answer from {', '.join(missing)}")
+            time.sleep(_PAUSE)
+        for number in others:
+            differences = _differences(terms, server.met[number])
+            if differences:
+                raise ValueError(f"all workers must be started alike. Worker {number} differs in {differences}")
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    """Answers every other worker's greeting with this one's.
+
+    Attributes:
+        met: {worker: its terms}, from whichever of the two called.
+        greeted: the workers that have had this one's answer.
+    """
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self, address, hello):
+        self.hello, self.met, self.greeted = hello, {}, set()
+        try:
+            super().__init__(("", int(address.rpartition(":")[2])), _Handler)
+        except OSError as error:
+            raise ValueError(f"this worker's address cannot be used: {error.strerror}. Received: {address}") from error
+
+    def __enter__(self):
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+        return super().__enter__()
+
+    def __exit__(self, *exception):
+        self.shutdown()
+        super().__exit__(*exception)
+
+    def take(self, greeting):
+        """Notes whom a greeting is from; returns the worker, or None if it is none."""
+        try:
+            message = json.loads(greeting)
+            self.met[message["worker"]] = message["terms"]
+            return message["worker"]
+        except (ValueError, KeyError, TypeError):
+            return None  # Somebody else, e.g. TensorFlow's server of an earlier run.
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    timeout = 2
+
+    def handle(self):
+        try:
+            worker = self.server.take(self.rfile.readline())
+            if worker is not None:
+                self.wfile.write(self.server.hello)
+                self.server.greeted.add(worker)
+        except OSError:
+            return  # It calls again.
+
+
+def _call(address, hello):
+    """The greeting of the worker at an address, or nothing."""
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), timeout=2) as connection, connection.makefile("rb") as answer:
+            connection.sendall(hello)
+            return answer.readline()
+    except OSError:
+        return b""
+
+
+def _differences(here, there):
+    names = [name for name in {**here, **there} if here.get(name) != there.get(name)]
+    return "; ".join(f"{name}: {here.get(name)!r} here, {there.get(name)!r} there" for name in names)

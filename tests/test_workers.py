@@ -1,0 +1,158 @@
+"""Several worker processes over loopback, through the command as a user gives it."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import helpers
+import numpy as np
+import pytest
+
+from alexnet_tf.training import distribution, meeting, runs
+from alexnet_tf.training.loop import Options, train_and_evaluate
+from alexnet_tf.training.recipes import get_recipe
+
+# A rate at which losses stay near ln 2: at losses near 0, float32 leaves no relative accuracy.
+FIELDS = {
+    "width": 1 / 16, "image_size": 67, "statistics_examples": 16, "batch_size": 7, "learning_rate": 1e-5,
+    "evaluate_every": 25,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return helpers.dark_and_light(tmp_path_factory.mktemp("data") / "set")
+
+
+def _recipe(folder, steps):
+    return get_recipe("demo", dataset=f"folder:{folder}", steps=steps, **FIELDS)
+
+
+def _start(folder, workdir, steps, addresses, index, **changed):
+    fields = {**FIELDS, "recipe": "demo", "dataset": f"folder:{folder}", "steps": steps, "log_every": 1, **changed}
+    flags = (f"--{name}={value}" for name, value in fields.items())
+    return subprocess.Popen(
+        [sys.executable, "-m", "alexnet_tf.cli.train", f"--workdir={workdir}", *flags],
+        env=helpers.tf_config(addresses, index), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def _finish(processes, seconds=240):
+    """Waits for processes; returns what they wrote to stderr."""
+    return [process.communicate(timeout=seconds)[1] for process in processes]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [2, 3])
+def test_workers_give_the_losses_of_one_device(folder, tmp_path, workers):
+    addresses = helpers.free_ports(workers)
+    processes = [_start(folder, tmp_path / "many", 50, addresses, index) for index in range(workers)]
+    errors = _finish(processes)
+    assert [process.returncode for process in processes] == [0] * workers, errors
+    train_and_evaluate(_recipe(folder, 50), tmp_path / "one", Options("none", log_every=1))
+    one, many = (helpers.journal(tmp_path / name) for name in ("one", "many"))
+    assert list(one) == list(many) == list(range(1, 51))
+    difference = max(abs(many[step]["loss"] / one[step]["loss"] - 1) for step in one)
+    print(f"largest relative difference of losses, {workers} workers: {difference:.1e}")
+    assert difference < 1e-5
+    one, many = (helpers.journal(tmp_path / name, "validation")[50] for name in ("one", "many"))
+    assert many["top1_error"] == one["top1_error"] and many["loss"] == pytest.approx(one["loss"], rel=1e-5)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_ends_the_other_and_both_go_on(folder, tmp_path):
+    """One worker is killed and one is asked to stop, in turn; the finished weights are those of an unbroken run."""
+    addresses = helpers.free_ports(2)
+    processes = [_start(folder, tmp_path / "two", 200, addresses, index, checkpoint_minutes=0) for index in range(2)]
+    while not (tmp_path / "two" / "checkpoints" / "checkpoint").exists():
+        time.sleep(0.1)
+    processes[1].kill()
+    errors = _finish(processes)
+    assert processes[0].returncode == distribution.LOST_WORKER_EXIT_CODE, errors[0]
+    assert "error: another worker is gone; give the same command again" in errors[0]
+    done = len(helpers.journal(tmp_path / "two"))
+    assert 0 < done < 200
+    # Asked to stop, one worker takes the other along.
+    processes = [_start(folder, tmp_path / "two", 200, addresses, index) for index in range(2)]
+    while len(helpers.journal(tmp_path / "two")) <= done + 5:
+        time.sleep(0.05)
+    processes[1].send_signal(signal.SIGTERM)
+    errors = _finish(processes)
+    assert [process.returncode for process in processes] == [143, 143], errors
+    processes = [_start(folder, tmp_path / "two", 200, addresses, index) for index in range(2)]
+    errors = _finish(processes)
+    assert [process.returncode for process in processes] == [0, 0], errors
+    train_and_evaluate(_recipe(folder, 200), tmp_path / "one", Options("none"))
+    one, two = (runs.load_run(tmp_path / name).model.get_weights() for name in ("one", "two"))
+    for expected, found in zip(one, two, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_different_recipes_are_named(folder, tmp_path):
+    addresses = helpers.free_ports(2)
+    processes = [
+        _start(folder, tmp_path / "run", 10, addresses, index, momentum=0.9 + index / 16) for index in range(2)
+    ]
+    errors = _finish(processes, 60)
+    assert [process.returncode for process in processes] == [1, 1]
+    assert "all workers must be started alike. Worker 1 differs in momentum: 0.9 here, 0.9625 there" in errors[0]
+    assert "all workers must be started alike. Worker 0 differs in momentum: 0.9625 here, 0.9 there" in errors[1]
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_silent_peer_is_named():
+    addresses = helpers.free_ports(3)
+    with socket.socket() as listens:
+        # One that listens, but does not answer; one that does not even listen.
+        listens.bind(("localhost", int(addresses[1].rpartition(":")[2])))
+        listens.listen()
+        with pytest.raises(ValueError, match=f"within 1 s. No answer from {addresses[1]}, {addresses[2]}"):
+            meeting.meet(addresses, 0, {}, seconds=1)
+
+
+def test_a_taken_address_is_named():
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        address = f"localhost:{taken.getsockname()[1]}"
+        with pytest.raises(ValueError, match=f"cannot be used: Address already in use. Received: {address}"):
+            meeting.meet([address, "localhost:1"], 0, {}, seconds=1)
+
+
+@pytest.mark.parametrize(
+    "config, message",
+    [("{", "TF_CONFIG must be JSON like"), ('{"cluster": {}}', "TF_CONFIG must be JSON like"),
+     ('{"cluster": {"ps": ["a:1"], "worker": ["b:2"]}, "task": {"type": "worker", "index": 0}}', "workers only"),
+     ('{"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 2}}', "index must be from 0 to 1"),
+     ('{"cluster": {"worker": ["a:1", "a:1"]}, "task": {"type": "worker", "index": 0}}', "different addresses"),
+     ('{"cluster": {"worker": ["a", "b:2"]}, "task": {"type": "worker", "index": 0}}', "different addresses")],
+)  # fmt: skip
+def test_bad_tf_configs_are_named(monkeypatch, config, message):
+    monkeypatch.setenv("TF_CONFIG", config)
+    with pytest.raises(ValueError, match=message):
+        distribution.make_strategy("multi_worker")
+
+
+def test_no_workers_and_no_such_devices(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(ValueError, match="needs TF_CONFIG, or SLURM's variables"):
+        distribution.make_strategy("multi_worker")
+    with pytest.raises(ValueError, match="strategy must be one of auto, none, mirrored, multi_worker"):
+        distribution.make_strategy("tpu")
+    with pytest.raises(ValueError, match="devices must be from 1 to 2, which are here. Received: devices=3"):
+        distribution.make_strategy("mirrored", 3)
+    assert distribution.make_strategy("mirrored", 1).num_replicas_in_sync == 1
+
+
+def test_slurms_variables_make_workers(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    for name, value in {
+        "PROCID": "1", "STEP_NUM_TASKS": "3", "STEP_NODELIST": "node[1-2]", "STEP_TASKS_PER_NODE": "2,1",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    cluster = distribution._resolver().cluster_spec().as_dict()
+    assert cluster == {"worker": ["node1:8888", "node1:8889", "node2:8888"]}
+    assert distribution._several_workers()
