@@ -44,6 +44,14 @@ def _finish(processes, seconds=240):
     return [process.communicate(timeout=seconds)[1] for process in processes]
 
 
+def _wait(processes, condition):
+    """Waits until something has happened; fails if it cannot happen any more."""
+    while not condition():
+        ended = [process for process in processes if process.poll() is not None]
+        assert not ended, _finish(ended)
+        time.sleep(0.05)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [2, 3])
 def test_workers_give_the_losses_of_one_device(folder, tmp_path, workers):
@@ -66,8 +74,7 @@ def test_a_killed_worker_ends_the_other_and_both_go_on(folder, tmp_path):
     """One worker is killed and one is asked to stop, in turn; the finished weights are those of an unbroken run."""
     addresses = helpers.free_ports(2)
     processes = [_start(folder, tmp_path / "two", 200, addresses, index, checkpoint_minutes=0) for index in range(2)]
-    while not (tmp_path / "two" / "checkpoints" / "checkpoint").exists():
-        time.sleep(0.1)
+    _wait(processes, lambda: (tmp_path / "two" / "checkpoints" / "checkpoint").exists())
     processes[1].kill()
     errors = _finish(processes)
     assert processes[0].returncode == distribution.LOST_WORKER_EXIT_CODE, errors[0]
@@ -76,8 +83,7 @@ def test_a_killed_worker_ends_the_other_and_both_go_on(folder, tmp_path):
     assert 0 < done < 200
     # Asked to stop, one worker takes the other along.
     processes = [_start(folder, tmp_path / "two", 200, addresses, index) for index in range(2)]
-    while len(helpers.journal(tmp_path / "two")) <= done + 5:
-        time.sleep(0.05)
+    _wait(processes, lambda: len(helpers.journal(tmp_path / "two")) > done + 5)
     processes[1].send_signal(signal.SIGTERM)
     errors = _finish(processes)
     assert [process.returncode for process in processes] == [143, 143], errors

@@ -27,16 +27,16 @@ def meet(addresses, index, terms, seconds=SECONDS):
         ValueError: if this worker's address cannot be used, another's terms differ, or one did not come in time.
     """
     hello = json.dumps({"worker": index, "terms": terms}).encode() + b"\n"
+    terms = json.loads(hello)["terms"]  # As the others see them: JSON has no tuples.
     others = [number for number in range(len(addresses)) if number != index]
     with _Server(addresses[index], hello) as server:
         deadline = time.monotonic() + seconds
-        while not all(number in server.met and number in server.greeted for number in others):
-            for number in others:
-                if number not in server.met:
-                    server.take(_call(addresses[number], hello))
+        while missing := [number for number in others if number not in server.met]:
             if time.monotonic() > deadline:
-                missing = [addresses[n] for n in others if n not in server.met or n not in server.greeted]
-                raise ValueError(f"all workers must be reached within {seconds} s. No answer from {', '.join(missing)}")
+                silent = ", ".join(addresses[number] for number in missing)
+                raise ValueError(f"all workers must be reached within {seconds} s. No answer from {silent}")
+            for number in missing:
+                server.met.update(_understood(_call(addresses[number], hello)))
             time.sleep(_PAUSE)
         for number in others:
             differences = _differences(terms, server.met[number])
@@ -48,15 +48,14 @@ class _Server(socketserver.ThreadingTCPServer):
     """Answers every other worker's greeting with this one's.
 
     Attributes:
-        met: {worker: its terms}, from whichever of the two called.
-        greeted: the workers that have had this one's answer.
+        met: {worker: its terms}; whichever of two workers calls, both know each other after the answer.
     """
 
     allow_reuse_address = True
     daemon_threads = True
 
     def __init__(self, address, hello):
-        self.hello, self.met, self.greeted = hello, {}, set()
+        self.hello, self.met = hello, {}
         try:
             super().__init__(("", int(address.rpartition(":")[2])), _Handler)
         except OSError as error:
@@ -70,27 +69,26 @@ class _Server(socketserver.ThreadingTCPServer):
         self.shutdown()
         super().__exit__(*exception)
 
-    def take(self, greeting):
-        """Notes whom a greeting is from; returns the worker, or None if it is none."""
-        try:
-            message = json.loads(greeting)
-            self.met[message["worker"]] = message["terms"]
-            return message["worker"]
-        except (ValueError, KeyError, TypeError):
-            return None  # Somebody else, e.g. TensorFlow's server of an earlier run.
-
 
 class _Handler(socketserver.StreamRequestHandler):
     timeout = 2
 
     def handle(self):
         try:
-            worker = self.server.take(self.rfile.readline())
-            if worker is not None:
-                self.wfile.write(self.server.hello)
-                self.server.greeted.add(worker)
+            caller = _understood(self.rfile.readline())
+            self.wfile.write(self.server.hello)
         except OSError:
             return  # It calls again.
+        self.server.met.update(caller)
+
+
+def _understood(greeting):
+    """A greeting as {worker: its terms}; empty if it is from somebody else, e.g. TensorFlow's server of another run."""
+    try:
+        message = json.loads(greeting)
+        return {message["worker"]: message["terms"]}
+    except (ValueError, KeyError, TypeError):
+        return {}
 
 
 def _call(address, hello):
