@@ -13,7 +13,7 @@ demo: .venv/.installed
 	$(BIN)/python tools/demo.py --out=demo
 
 test: lint
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

@@ -36,7 +36,7 @@ setuptools.setup(
         "gpu": ["tensorflow[and-cuda]"],
         "torch": ["torch"],
         "plots": ["matplotlib"],
-        "dev": ["pytest", "ruff", "opencv-python-headless<5", "pillow", "torch==2.13.0"],
+        "dev": ["pytest", "pytest-xdist", "ruff", "opencv-python-headless<5", "pillow", "torch==2.13.0"],
         "bench": ["pillow", "torch"],
     },
     entry_points={"console_scripts": ["alexnet-tf=alexnet_tf.cli.main:main"]},

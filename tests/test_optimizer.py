@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_tf.training.optimizer import FusedAdam, PaperSGD
+from alexnet_tf.training.optimizer import LARS, FusedAdam, PaperSGD
 
 
 def test_three_steps_worked_by_hand():
@@ -56,3 +56,37 @@ def test_config_round_trip():
     config = PaperSGD(0.02, 0.8, 0.001, decay_biases=False).get_config()
     again = PaperSGD.from_config(config)
     assert (again.momentum, again.decay, again.decay_biases) == (0.8, 0.001, False)
+
+
+def test_lars_is_its_formula():
+    rng = np.random.default_rng(0)
+    kernel, bias = rng.normal(size=(6, 5)), rng.normal(size=5)
+    variables = [keras.Variable(a.astype(np.float32), name=n) for a, n in ((kernel, "kernel"), (bias, "bias"))]
+    optimizer = LARS(0.5, 0.9, decay=0.01, decay_biases=False, trust_ratio=0.02)
+    optimizer.build(variables)
+    kernel_velocity, bias_velocity = np.zeros_like(kernel), np.zeros_like(bias)
+    for _ in range(5):
+        gradient, bias_gradient = rng.normal(size=(6, 5)), rng.normal(size=5)
+        optimizer.apply([tf.constant(gradient, tf.float32), tf.constant(bias_gradient, tf.float32)], variables)
+        norm = np.linalg.norm(kernel)
+        rate = 0.5 * 0.02 * norm / (np.linalg.norm(gradient) + 0.01 * norm)
+        kernel_velocity = 0.9 * kernel_velocity - rate * (gradient + 0.01 * kernel)
+        bias_velocity = 0.9 * bias_velocity - 0.5 * bias_gradient
+        kernel, bias = kernel + kernel_velocity, bias + bias_velocity
+    np.testing.assert_allclose(variables[0].numpy(), kernel, rtol=1e-5)
+    np.testing.assert_allclose(variables[1].numpy(), bias, rtol=1e-5)
+    assert LARS.from_config(optimizer.get_config()).trust_ratio == 0.02
+
+
+@pytest.mark.parametrize("kind", [PaperSGD, LARS, FusedAdam])
+def test_a_rate_of_zero_leaves_everything(kind):
+    """So a step whose gradients overflow can be skipped by its rate."""
+    weight = keras.Variable([[1.0, -2.0]], name="kernel")
+    optimizer = kind(0.1)
+    optimizer.build([weight])
+    optimizer.apply([tf.constant([[1.0, 2.0]])], [weight])
+    before = [variable.numpy() for variable in (weight, *optimizer.variables[2:])]
+    optimizer.learning_rate = 0.0
+    optimizer.apply([tf.constant([[3.0, 4.0]])], [weight])
+    for was, variable in zip(before, (weight, *optimizer.variables[2:]), strict=True):
+        np.testing.assert_array_equal(variable.numpy(), was)

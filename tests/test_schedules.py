@@ -41,6 +41,14 @@ def test_linear_with_warmup():
     assert factors == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1, 0.8, 0.6, 0.4, 0.2])
 
 
+def test_cosine_and_rates_that_grow_with_the_batch():
+    recipe = Recipe("test", schedule="cosine", learning_rate=0.1, rate_batch=256, batch_size=1024)
+    assert [schedule_factor(recipe, step, 4, 8, 0) for step in (0, 2, 4, 6)] == pytest.approx(
+        [1, 0.5 + 0.125**0.5, 0.5, 0.5 - 0.125**0.5]
+    )
+    assert variable_rates(recipe, ["fc8/kernel"], 0.5, 0) == pytest.approx([0.2])
+
+
 def test_recipe_json_round_trip():
     assert Recipe.from_json(ORIGINAL.to_json()) == ORIGINAL
 
@@ -55,7 +63,7 @@ def test_bad_fields_are_named(field, value):
 
 
 def test_unknown_recipe_lists_the_known():
-    with pytest.raises(ValueError, match="demo, original, paper"):
+    with pytest.raises(ValueError, match="demo, fast, lars, original, paper"):
         get_recipe("resnet")
 
 

@@ -10,16 +10,8 @@ import tensorflow as tf
 LAST, BEST = "checkpoints", "best"
 KEPT = 2
 
-# What TensorFlow raises for a file that is cut short, changed, or gone.
-_UNREADABLE = (
-    tf.errors.DataLossError,
-    tf.errors.NotFoundError,
-    tf.errors.OutOfRangeError,
-    tf.errors.InvalidArgumentError,
-    tf.errors.FailedPreconditionError,
-    AssertionError,
-    ValueError,
-)
+# What TensorFlow raises for files that are cut short, changed, gone, or another network's.
+_UNREADABLE = (tf.errors.OpError, IndexError, RuntimeError, AssertionError, ValueError)
 
 
 class SaveError(Exception):

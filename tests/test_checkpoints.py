@@ -1,0 +1,147 @@
+"""What is saved, what is left when saving fails, and what signals leave behind."""
+
+import dataclasses
+import os
+import resource
+import signal
+import subprocess
+import sys
+
+import helpers
+import numpy as np
+import pytest
+
+from alexnet_tf.evaluation.evaluate import Evaluator
+from alexnet_tf.training import checkpoints, runs
+from alexnet_tf.training.interruption import Interrupted
+from alexnet_tf.training.loop import Options, train_and_evaluate
+from alexnet_tf.training.recipes import get_recipe
+
+ONE = Options("none", checkpoint_minutes=0)
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory):
+    """A run whose rate hangs on the plateau's count, so that a lost or repeated validation shows."""
+    folder = helpers.dark_and_light(tmp_path_factory.mktemp("data") / "set")
+    return get_recipe(
+        "paper", dataset=f"folder:{folder}", width=1 / 16, image_size=67, batch_size=8, statistics_examples=16,
+        initialization="he", learning_rate=1e-4, steps=12, evaluate_every=4, patience=1,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def unbroken(recipe, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("unbroken")
+    train_and_evaluate(recipe, workdir, ONE)
+    return workdir
+
+
+def _assert_same(one, other):
+    for a, b in zip(*(runs.load_run(workdir).model.get_weights() for workdir in (one, other)), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def _newest(workdir):
+    return checkpoints.candidates(workdir / checkpoints.LAST)[0]
+
+
+@pytest.mark.parametrize("ruin", ["data", "index", "list"])
+def test_a_ruined_newest_checkpoint_is_passed_over(recipe, unbroken, tmp_path, capsys, ruin):
+    train_and_evaluate(dataclasses.replace(recipe, steps=8), tmp_path, ONE)
+    newest = _newest(tmp_path)
+    file = {
+        "data": f"{newest}.data-00000-of-00001",
+        "index": f"{newest}.index",
+        "list": tmp_path / checkpoints.LAST / "checkpoint",
+    }[ruin]
+    os.truncate(file, os.path.getsize(file) // 2)
+    runs.load_run(tmp_path)
+    train_and_evaluate(recipe, tmp_path, ONE)
+    _assert_same(unbroken, tmp_path)
+    assert (f"checkpoint {newest} cannot be read, an older one is tried" in capsys.readouterr().err) == (ruin != "list")
+
+
+def test_no_readable_checkpoint_is_refused(recipe, tmp_path):
+    train_and_evaluate(dataclasses.replace(recipe, steps=4), tmp_path, ONE)
+    for path in checkpoints.candidates(tmp_path / checkpoints.LAST):
+        os.truncate(f"{path}.data-00000-of-00001", 10)
+    with pytest.raises(ValueError, match="no checkpoint in .* can be read; move them away to begin anew"):
+        train_and_evaluate(recipe, tmp_path, ONE)
+
+
+def test_the_best_weights_are_kept(recipe, tmp_path):
+    result = train_and_evaluate(dataclasses.replace(recipe, learning_rate=1e-3, steps=40), tmp_path, ONE)
+    errors = {step: row["top1_error"] for step, row in helpers.journal(tmp_path, "validation").items()}
+    assert len(errors) == 10 and len(set(errors.values())) > 1
+    run = runs.load_run(tmp_path, best=True)
+    found = Evaluator(run.model, 2, run.geometry, run.mean)(run.dataset.validation)
+    assert found.top1_error == min(errors.values())
+    assert errors[40] == result.top1_error
+    assert len(checkpoints.candidates(tmp_path / checkpoints.BEST)) == 1
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(recipe, unbroken, tmp_path):
+    """A limit on the size of files stands for a disk that is full."""
+    train_and_evaluate(dataclasses.replace(recipe, steps=4), tmp_path, ONE)
+    before = _newest(tmp_path)
+    fields = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe) if field.metadata}
+    flags = [f"--{name}={value}" for name, value in fields.items() if value is not None]
+    done = subprocess.run(
+        [sys.executable, "-m", "alexnet_tf.cli.train", "--recipe=paper", f"--workdir={tmp_path}", *flags],
+        capture_output=True, text=True, timeout=120,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)),
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "error: a checkpoint cannot be written: " in done.stderr and f"The last one is {before}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert _newest(tmp_path) == before and not list(tmp_path.rglob("*temp*"))
+    train_and_evaluate(recipe, tmp_path, ONE)
+    _assert_same(unbroken, tmp_path)
+
+
+def test_a_workdir_that_cannot_be_written_to_any_more(recipe, tmp_path, monkeypatch):
+    train_and_evaluate(dataclasses.replace(recipe, steps=4), tmp_path, ONE)
+    folder, aside = tmp_path / checkpoints.LAST, tmp_path / "aside"
+    original = checkpoints.Checkpoints.restore
+
+    def restore(self):
+        original(self)
+        folder.rename(aside)
+        folder.touch()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints.Checkpoints, "restore", restore)
+        with pytest.raises(checkpoints.SaveError, match="a checkpoint cannot be written: .* or make it writable"):
+            train_and_evaluate(recipe, tmp_path, ONE)
+    assert checkpoints.candidates(aside)
+
+
+@pytest.mark.parametrize("kind, name", [(checkpoints.Checkpoints, "save"), (Evaluator, "__call__")])
+def test_sigterm_while_saving_or_validating(recipe, unbroken, tmp_path, monkeypatch, kind, name):
+    original, calls = getattr(kind, name), []
+
+    def interrupted(self, *args):
+        calls.append(args)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, name, interrupted)
+        with pytest.raises(Interrupted, match="saved in") as stopped:
+            train_and_evaluate(recipe, tmp_path, ONE)
+    assert stopped.value.exit_code == 143
+    assert ("while validating step 8 of 12" in str(stopped.value)) == (kind is Evaluator)
+    train_and_evaluate(recipe, tmp_path, ONE)
+    _assert_same(unbroken, tmp_path)
+    assert list(helpers.journal(tmp_path, "validation")) == [4, 8, 12]
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(recipe, tmp_path):
+    train_and_evaluate(dataclasses.replace(recipe, steps=4), tmp_path / "run", ONE)
+    text = (tmp_path / "run" / "recipe.json").read_text()
+    (tmp_path / "run" / "recipe.json").write_text(text.replace('"learning_rate": 0.0001', '"learning_rate": 1e+30'))
+    before = _newest(tmp_path / "run")
+    with pytest.raises(FloatingPointError, match=f"not finite after step .*, at learning rate .*e\\+.*{before}"):
+        train_and_evaluate(dataclasses.replace(recipe, learning_rate=1e30), tmp_path / "run", Options("none"))

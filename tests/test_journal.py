@@ -1,0 +1,46 @@
+"""What a run writes about itself."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from alexnet_tf.training.journal import STUCK_STEPS, Journal, Meter, StuckLoss
+
+
+def test_lines_and_events(tmp_path):
+    journal = Journal(tmp_path, steps_per_epoch=4)
+    journal.write("train", 2, {"loss": 1.5})
+    journal.say("step 2")
+    row = json.loads((tmp_path / "metrics.jsonl").read_text())
+    assert row.items() >= {"kind": "train", "step": 2, "epoch": 0.5, "loss": 1.5}.items()
+    assert (tmp_path / "train.log").read_text().endswith(" step 2\n")
+    assert list((tmp_path / "logs" / "train").iterdir())
+
+
+def test_workers_but_the_chief_are_silent(tmp_path, capsys):
+    journal = Journal(tmp_path, 4, writes=False)
+    journal.write("train", 2, {"loss": 1.5})
+    journal.say("step 2")
+    assert not list(tmp_path.iterdir()) and not capsys.readouterr().err
+
+
+def test_the_meter_takes_means():
+    meter = Meter(batch_size=4)
+    meter.add(1, np.array([1.0, 2.0, 8.0, 4.0]), waited=0.25)
+    meter.add(1, np.array([3.0, 4.0, 4.0, 4.0]), waited=0.75)
+    values = meter.values()
+    assert (values["loss"], values["top1_error"], values["top5_error"]) == (1.5, 0.5, 0.25)
+    assert values["input_seconds"] == 0.5
+    assert values["step_seconds"] == pytest.approx(values["input_seconds"] + values["compute_seconds"])
+
+
+def test_a_loss_that_stays_is_noticed_once():
+    stuck = StuckLoss(10)
+    said = [stuck.check(step, math.log(10) * 1.001, 0.01) for step in range(0, 3 * STUCK_STEPS, 10)]
+    warnings = [text for text in said if text]
+    assert len(warnings) == 1 and "has stayed at ln(classes) = 2.303 since step 0" in warnings[0]
+    assert said.index(warnings[0]) == STUCK_STEPS // 10
+    moving = StuckLoss(10)
+    assert not any(moving.check(step, 2.3 - 0.2 * (step % 100 == 0), 0.01) for step in range(0, 2000, 10))
