@@ -75,13 +75,19 @@ def train_and_evaluate(recipe, workdir, options=Options()):  # noqa: B008
     dataset = datasets.open_dataset(recipe.dataset, recipe.seed)
     if is_chief(strategy):
         runs.claim(workdir, recipe, dataset.class_names)
-    trainer = _Trainer(recipe, pathlib.Path(workdir), dataset, strategy, options)
+    trainer = Trainer(recipe, pathlib.Path(workdir), dataset, strategy, options)
     with finishing_steps(trainer.stop), noticing_lost_workers(strategy):
         return trainer.run()
 
 
-class _Trainer:
-    """Holds a run's variables: model, optimizer, step, plateau."""
+class Trainer:
+    """A run in training: its model, optimizer, step and plateau.
+
+    Args:
+        recipe, workdir, options: as for `train_and_evaluate`.
+        dataset: `Dataset`.
+        strategy: `tf.distribute.Strategy`.
+    """
 
     def __init__(self, recipe, workdir, dataset, strategy, options):
         self.recipe, self.workdir, self.dataset, self.strategy = recipe, workdir, dataset, strategy
@@ -126,7 +132,7 @@ class _Trainer:
             if self._validation_is_due():
                 result = self._validate()
             else:
-                self._train(self._at(), self._next_stop())
+                self.train(self._at(), self._next_stop())
         result = result or self._evaluate()
         if self.chief:
             self.model.save_weights(self.workdir / RUN_WEIGHTS)
@@ -160,7 +166,8 @@ class _Trainer:
             f"{self.strategy.num_replicas_in_sync} {_kind()}, {self.recipe.precision}, from step {self._at()}"
         )
 
-    def _train(self, first, end):
+    def train(self, first, end):
+        """Trains from one step to another, without a validation."""
         recipe, every = self.recipe, self.options.log_every
         augmentation = recipe.augmentation(first // self.steps_per_epoch)
         batches = self._batches(augmentation, range(first, end))
