@@ -1,6 +1,7 @@
 """What every command does: run, and turn a user's mistake into one line."""
 
 import re
+import signal
 import sys
 
 from absl import app, flags, logging
@@ -25,6 +26,9 @@ def run(main):
         except USER_ERRORS as error:
             print(f"error: {one_line(error)}", file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            return 128 + signal.SIGINT
 
     app.run(guarded, flags_parser=_parse)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import sys
 
 import tensorflow as tf
 
@@ -31,9 +32,12 @@ class Stop:
         self.signal = signal.SIGTERM
 
     def ask(self, number, frame=None):
-        """Handles a signal."""
+        """Handles a signal; a second Ctrl-C ends the process at once."""
         self.signal = number
         self.wished.assign(1.0)
+        if number == signal.SIGINT:
+            signal.signal(number, signal.default_int_handler)
+            print("\nstopping after this step; Ctrl-C again stops at once", file=sys.stderr)
 
 
 @contextlib.contextmanager

@@ -75,9 +75,10 @@ def train_and_evaluate(recipe, workdir, options=Options()):  # noqa: B008
     dataset = datasets.open_dataset(recipe.dataset, recipe.seed)
     if is_chief(strategy):
         runs.claim(workdir, recipe, dataset.class_names)
-    trainer = Trainer(recipe, pathlib.Path(workdir), dataset, strategy, options)
-    with finishing_steps(trainer.stop), noticing_lost_workers(strategy):
-        return trainer.run()
+    with noticing_lost_workers(strategy):
+        trainer = Trainer(recipe, pathlib.Path(workdir), dataset, strategy, options)
+        with finishing_steps(trainer.stop):
+            return trainer.run()
 
 
 class Trainer:
