@@ -30,7 +30,7 @@ def test_the_meter_takes_means():
     meter = Meter(batch_size=4)
     meter.add(1, np.array([1.0, 2.0, 8.0, 4.0]), waited=0.25)
     meter.add(1, np.array([3.0, 4.0, 4.0, 4.0]), waited=0.75)
-    values = meter.values()
+    values = meter.take()
     assert (values["loss"], values["top1_error"], values["top5_error"]) == (1.5, 0.5, 0.25)
     assert values["input_seconds"] == 0.5
     assert values["step_seconds"] == pytest.approx(values["input_seconds"] + values["compute_seconds"])

@@ -1,5 +1,7 @@
 """Several worker processes over loopback, through the command as a user gives it."""
 
+import os
+import random
 import signal
 import socket
 import subprocess
@@ -30,12 +32,12 @@ def _recipe(folder, steps):
     return get_recipe("demo", dataset=f"folder:{folder}", steps=steps, **FIELDS)
 
 
-def _start(folder, workdir, steps, addresses, index, **changed):
+def _start(folder, workdir, steps, environment, **changed):
     fields = {**FIELDS, "recipe": "demo", "dataset": f"folder:{folder}", "steps": steps, "log_every": 1, **changed}
     flags = (f"--{name}={value}" for name, value in fields.items())
     return subprocess.Popen(
         [sys.executable, "-m", "alexnet_tf.cli.train", f"--workdir={workdir}", *flags],
-        env=helpers.tf_config(addresses, index), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
 
 
@@ -56,7 +58,11 @@ def _wait(processes, condition):
 @pytest.mark.parametrize("workers", [2, 3])
 def test_workers_give_the_losses_of_one_device(folder, tmp_path, workers):
     addresses = helpers.free_ports(workers)
-    processes = [_start(folder, tmp_path / "many", 50, addresses, index) for index in range(workers)]
+    environments = [helpers.tf_config(addresses, index) for index in range(workers)]
+    if workers == 2:
+        job = random.randrange(600)
+        environments = [os.environ | _slurm(index, "localhost", "2", 2, job) for index in range(2)]
+    processes = [_start(folder, tmp_path / "many", 50, environment) for environment in environments]
     errors = _finish(processes)
     assert [process.returncode for process in processes] == [0] * workers, errors
     train_and_evaluate(_recipe(folder, 50), tmp_path / "one", Options("none", log_every=1))
@@ -73,7 +79,8 @@ def test_workers_give_the_losses_of_one_device(folder, tmp_path, workers):
 def test_a_killed_worker_ends_the_other_and_both_go_on(folder, tmp_path):
     """One worker is killed and one is asked to stop, in turn; the finished weights are those of an unbroken run."""
     addresses = helpers.free_ports(2)
-    processes = [_start(folder, tmp_path / "two", 200, addresses, index, checkpoint_minutes=0) for index in range(2)]
+    environments = [helpers.tf_config(addresses, index) for index in range(2)]
+    processes = [_start(folder, tmp_path / "two", 200, one, checkpoint_minutes=0) for one in environments]
     _wait(processes, lambda: (tmp_path / "two" / "checkpoints" / "checkpoint").exists())
     processes[1].kill()
     errors = _finish(processes)
@@ -82,12 +89,12 @@ def test_a_killed_worker_ends_the_other_and_both_go_on(folder, tmp_path):
     done = len(helpers.journal(tmp_path / "two"))
     assert 0 < done < 200
     # Asked to stop, one worker takes the other along.
-    processes = [_start(folder, tmp_path / "two", 200, addresses, index) for index in range(2)]
+    processes = [_start(folder, tmp_path / "two", 200, one) for one in environments]
     _wait(processes, lambda: len(helpers.journal(tmp_path / "two")) > done + 5)
     processes[1].send_signal(signal.SIGTERM)
     errors = _finish(processes)
     assert [process.returncode for process in processes] == [143, 143], errors
-    processes = [_start(folder, tmp_path / "two", 200, addresses, index) for index in range(2)]
+    processes = [_start(folder, tmp_path / "two", 200, one) for one in environments]
     errors = _finish(processes)
     assert [process.returncode for process in processes] == [0, 0], errors
     train_and_evaluate(_recipe(folder, 200), tmp_path / "one", Options("none"))
@@ -100,7 +107,8 @@ def test_a_killed_worker_ends_the_other_and_both_go_on(folder, tmp_path):
 def test_different_recipes_are_named(folder, tmp_path):
     addresses = helpers.free_ports(2)
     processes = [
-        _start(folder, tmp_path / "run", 10, addresses, index, momentum=0.9 + index / 16) for index in range(2)
+        _start(folder, tmp_path / "run", 10, helpers.tf_config(addresses, index), momentum=0.9 + index / 16)
+        for index in range(2)
     ]
     errors = _finish(processes, 60)
     assert [process.returncode for process in processes] == [1, 1]
@@ -153,12 +161,23 @@ def test_no_workers_and_no_such_devices(monkeypatch):
     assert distribution.make_strategy("mirrored", 1).num_replicas_in_sync == 1
 
 
-def test_slurms_variables_make_workers(monkeypatch):
+@pytest.mark.parametrize("gpus", [None, "0", "0,1,2,3"])
+def test_slurms_variables_make_workers(monkeypatch, gpus):
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    for name, value in {
-        "PROCID": "1", "STEP_NUM_TASKS": "3", "STEP_NODELIST": "node[1-2]", "STEP_TASKS_PER_NODE": "2,1",
-    }.items():  # fmt: skip
-        monkeypatch.setenv(f"SLURM_{name}", value)
-    cluster = distribution._resolver().cluster_spec().as_dict()
-    assert cluster == {"worker": ["node1:8888", "node1:8889", "node2:8888"]}
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES") if gpus is None else monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
+    for name, value in _slurm(1, "node[1-2]", "2,1", 3, 700).items():
+        monkeypatch.setenv(name, value)
+    resolver = distribution._resolver()
+    assert resolver.cluster_spec().as_dict() == {"worker": ["node1:26400", "node1:26401", "node2:26400"]}
+    assert (resolver.task_type, resolver.task_id) == ("worker", 1)
     assert distribution._several_workers()
+    monkeypatch.setenv("SLURM_STEP_TASKS_PER_NODE", "1")
+    with pytest.raises(ValueError, match="SLURM's variables do not describe a job step"):
+        distribution._resolver()
+
+
+def _slurm(task, nodes, tasks_per_node, tasks, job):
+    return {
+        "SLURM_PROCID": str(task), "SLURM_STEP_NUM_TASKS": str(tasks), "SLURM_STEP_NODELIST": nodes,
+        "SLURM_STEP_TASKS_PER_NODE": tasks_per_node, "SLURM_JOB_ID": str(job),
+    }  # fmt: skip

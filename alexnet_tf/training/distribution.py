@@ -13,6 +13,7 @@ STRATEGIES = ("auto", "none", "mirrored", "multi_worker")
 LOST_WORKER_EXIT_CODE = 75
 
 _TF_CONFIG = "TF_CONFIG"
+_MOST_TASKS = 64  # Of SLURM on one machine.
 
 
 def make_strategy(name="auto", devices=None, terms=None):
@@ -93,11 +94,23 @@ def _resolver():
     if "SLURM_PROCID" not in os.environ:
         raise ValueError("strategy multi_worker needs TF_CONFIG, or SLURM's variables (srun). Received: neither")
     try:
-        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver()
-        resolver.cluster_spec()
+        # Which GPUs are whose is SLURM's affair: TensorFlow only counts the tasks, and needs GPUs enough for that.
+        slurm = tf.distribute.cluster_resolver.SlurmClusterResolver(
+            port_base=_slurm_port(), gpus_per_node=_MOST_TASKS, gpus_per_task=1, auto_set_gpu=False
+        )
+        cluster = slurm.cluster_spec()
+        task_type, task_id = slurm.get_task_info()
     except (RuntimeError, ValueError) as error:
         raise ValueError(f"SLURM's variables do not describe a job step: {error}") from error
-    return resolver
+    gpus = {"GPU": len(tf.config.list_physical_devices("GPU"))}
+    return tf.distribute.cluster_resolver.SimpleClusterResolver(
+        cluster, task_type=task_type, task_id=task_id, num_accelerators=gpus, rpc_layer="grpc"
+    )
+
+
+def _slurm_port():
+    """The first port of a job, by its number: two jobs on one machine must not meet."""
+    return 20_000 + 64 * (int(os.environ.get("SLURM_JOB_ID", "0")) % 600)
 
 
 def _tf_config():

@@ -59,21 +59,22 @@ class Meter:
 
     def __init__(self, batch_size):
         self._batch_size = batch_size
-        self.clear()
+        self._begin(time.monotonic())
 
-    def clear(self):
-        self._sums, self._steps, self._waited, self._begun = 0.0, 0, 0.0, time.monotonic()
+    def _begin(self, now):
+        self._sums, self._steps, self._waited, self._begun = 0.0, 0, 0.0, now
 
     def add(self, steps, sums, waited):
         """Adds some steps: their float64 (4,) `evaluate.sums`, and the seconds they waited for batches."""
         self._sums, self._steps, self._waited = self._sums + sums, self._steps + steps, self._waited + waited
 
-    def values(self):
-        """{name: number} of all since `clear`: means over examples and over steps."""
+    def take(self):
+        """{name: number} of all since the last time, means over examples and over steps; begins anew."""
         top1, top5, loss, count = self._sums
-        seconds = time.monotonic() - self._begun
+        now = time.monotonic()
+        seconds = now - self._begun
         share = 1 / count if count else float("nan")
-        return {
+        values = {
             "loss": loss * share,
             "top1_error": 1 - top1 * share,
             "top5_error": 1 - top5 * share,
@@ -83,6 +84,8 @@ class Meter:
             "compute_seconds": (seconds - self._waited) / self._steps,
             "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         }
+        self._begin(now)
+        return values
 
 
 class StuckLoss:

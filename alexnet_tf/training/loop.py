@@ -25,8 +25,6 @@ from alexnet_tf.training.progress import Progress
 from alexnet_tf.training.schedules import Plateau, schedule_factor, variable_rates
 from alexnet_tf.training.step import TrainStep
 
-RESULT = "result.json"
-
 
 @dataclasses.dataclass(frozen=True)
 class Options:
@@ -137,7 +135,7 @@ class Trainer:
         result = result or self._evaluate()
         if self.chief:
             self.model.save_weights(self.workdir / RUN_WEIGHTS)
-            (self.workdir / RESULT).write_text(json.dumps(dataclasses.asdict(result), indent=2) + "\n")
+            (self.workdir / runs.RESULT).write_text(json.dumps(dataclasses.asdict(result), indent=2) + "\n")
         return result
 
     def _at(self):
@@ -179,10 +177,15 @@ class Trainer:
             sums, waited = self.train_steps(batches, *self._rates(steps), augmentation.colour_noise)
             self.step.assign_add(len(steps))
             step, wishes = steps.stop, sums[4]
+            # At every step, so that no checkpoint takes the place of a good one after that.
+            if not np.isfinite(sums[2]):
+                raise FloatingPointError(
+                    f"the loss is not finite after step {step}, at learning rate {self.rate:g}; "
+                    f"the last good checkpoint is {self.checkpoints.newest}"
+                )
             meter.add(len(steps), sums[:4], waited)
             if step % every == 0 or step == end or wishes:
-                progress.update(step, self._log(step, meter.values()))
-                meter.clear()
+                progress.update(step, self._log(step, meter.take()))
             if wishes:
                 self._interrupt(f"after step {step} of {self.total_steps}")
             if time.monotonic() - self.saved_at > 60 * self.options.checkpoint_minutes:
@@ -215,12 +218,7 @@ class Trainer:
         return Plateau(best, int(waited), int(drops))
 
     def _log(self, step, values):
-        """Writes what the last steps measured; returns it as text. Refuses a loss that is not finite."""
-        if not np.isfinite(values["loss"]):
-            raise FloatingPointError(
-                f"the loss is not finite after step {step}, at learning rate {self.rate:g}; "
-                f"the last good checkpoint is {self.checkpoints.newest}"
-            )
+        """Writes what the last steps measured; returns it as text."""
         if self.train_steps.loss_scale:
             values["loss_scale"] = float(self.train_steps.loss_scale.scale.numpy())
         self.journal.write("train", step, {**values, "learning_rate": self.rate})

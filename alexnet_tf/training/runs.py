@@ -17,7 +17,7 @@ from alexnet_tf.training.checkpoints import BEST, LAST, restore_newest
 from alexnet_tf.training.precision import policy
 from alexnet_tf.training.recipes import Recipe
 
-RECIPE, CLASSES, STATISTICS = "recipe.json", "classes.json", "statistics.npz"
+RECIPE, CLASSES, STATISTICS, RESULT = "recipe.json", "classes.json", "statistics.npz", "result.json"
 # A run may be made longer; everything else would make it a different run.
 _MAY_CHANGE = ("epochs", "steps", "evaluate_every")
 
@@ -31,12 +31,14 @@ class Run:
         class_names: tuple of str.
         statistics: `Statistics` of the training set.
         model: `keras.Model` with probabilities as output.
+        workdir: `pathlib.Path`.
     """
 
     recipe: Recipe
     class_names: tuple
     statistics: Statistics
     model: keras.Model
+    workdir: pathlib.Path
 
     @property
     def geometry(self):
@@ -53,11 +55,29 @@ class Run:
         """The run's own `Dataset`."""
         return datasets.open_dataset(self.recipe.dataset, self.recipe.seed)
 
-    def validation_images(self, count):
-        """The first `count` central crops of the run's validation split: uint8 (count, crop, crop, 3)."""
-        split = self.dataset.validation
+    @property
+    def about(self):
+        """What a model card says of the run: a dictionary of plain values."""
+        recipe, file = self.recipe, self.workdir / RESULT
+        known = {"recipe": recipe.name, "data": recipe.dataset, "precision": recipe.precision, "seed": recipe.seed}
+        if not file.is_file():
+            return {**known, "error": "not known: the run is not finished"}
+        result = json.loads(file.read_text())
+        return {
+            **known,
+            "top-1 error": f"{result['top1_error']:.2%} of {result['examples']} validation images",
+            "top-5 error": f"{result['top5_error']:.2%}",
+        }
+
+    def images(self, part, count):
+        """Central crops of `count` images of the run's `"train"` or `"validation"` split: uint8 (…, crop, crop, 3).
+
+        Of training images, a fair sample; images that cannot be read are left out.
+        """
+        split = getattr(self.dataset, part)
         count = min(count, split.count)
-        batches = pipeline.evaluation_batches(split, len(self.class_names), count, self.geometry)
+        seed = self.recipe.seed if part == "train" else None
+        batches = pipeline.evaluation_batches(split, len(self.class_names), count, self.geometry, seed=seed)
         batch = next(iter(batches))
         return batch["image"].numpy()[batch["weight"].numpy() > 0]
 
@@ -99,7 +119,7 @@ def load_run(workdir, best=False):
     whole = lambda status: status.expect_partial().assert_existing_objects_matched()  # noqa: E731
     if restore_newest(tf.train.Checkpoint(model=model), workdir / (BEST if best else LAST), whole) is None:
         raise ValueError(f"workdir has no checkpoint yet. Received: workdir={str(workdir)!r}")
-    return Run(recipe, class_names, Statistics.load(workdir / STATISTICS), model)
+    return Run(recipe, class_names, Statistics.load(workdir / STATISTICS), model, workdir)
 
 
 def read_recipe(workdir):
