@@ -13,7 +13,7 @@ demo: .venv/.installed
 	$(BIN)/python tools/demo.py --out=demo
 
 test: lint
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist=worksteal --durations=15
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

@@ -15,6 +15,11 @@ import tensorflow as tf
 from PIL import Image
 
 from alexnet_tf.data import datasets, files, images, pipeline, sources
+from alexnet_tf.models.builder import AlexNet
+from alexnet_tf.models.presets import get_preset
+from alexnet_tf.serving import artifacts
+from alexnet_tf.serving.classifier import Classifier
+from alexnet_tf.serving.runners import classifier_runner
 
 GOOD, SIDES = 40, (120, 100)
 
@@ -170,3 +175,42 @@ def test_prepare_counts_and_names_them_in_bounded_memory(folder, tmp_path):
     assert sum(map(sum, counts)) == len(every) and sum(skipped for _, skipped in counts) == len(rows)
     kept = (tmp_path / "set" / "train.txt").read_text().splitlines()
     assert sum("good" in name for name in kept) == GOOD
+
+
+_SERVE = """
+import json, pathlib, resource, sys
+import tensorflow as tf
+
+served = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+files = sorted(pathlib.Path(sys.argv[2]).rglob("*.jpg"))
+labels = {}
+for start in range(0, len(files), 64):
+    part = files[start : start + 64]
+    answer = served(encoded=tf.constant([file.read_bytes() for file in part]))
+    labels |= {file.name: label.decode() for file, label in zip(part, answer["labels"][:, 0].numpy())}
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps({"labels": labels, "peak": peak, "ours": "alexnet_tf" in sys.modules}))
+"""
+
+
+@pytest.mark.slow
+def test_a_served_model_answers_each(folder, tmp_path):
+    """A program that knows TensorFlow alone; good images stand in the same batches as bad ones."""
+    network = get_preset("paper").widened(1 / 16).changed(Conv={"stddev": "he"}, Dense={"stddev": "he"})
+    model = AlexNet(network, input_shape=(67, 67, 3), classes=4)
+    classifier = Classifier(model, np.full(3, 127, np.float32), 76, 67, tuple("wxyz"))
+    artifacts.write_saved_model(classifier, tmp_path / "model")
+    done = subprocess.run(
+        [sys.executable, "-c", _SERVE, tmp_path / "model", folder], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert not found["ours"] and found["peak"] < 2**21
+    assert len(found["labels"]) > 1000
+    runner = classifier_runner(classifier)
+    for file in folder.rglob("*.jpg"):
+        label = found["labels"][file.name]
+        if "good" in file.name:
+            assert label == "wxyz"[runner.classify(file.read_bytes()).argmax()], file
+        elif "flipped" not in file.name:
+            assert label == "invalid", file

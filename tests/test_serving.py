@@ -1,5 +1,10 @@
 """Exports of a narrow network: the same answers everywhere, or no export."""
 
+import io
+import json
+
+import helpers
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,7 +14,7 @@ from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.presets import get_preset
 from alexnet_tf.serving import artifacts
 from alexnet_tf.serving.classifier import Classifier
-from alexnet_tf.serving.export import FORMATS, ParityError, export
+from alexnet_tf.serving.export import DEFAULT_FORMATS, ParityError, export, verify
 from alexnet_tf.serving.runners import classifier_runner, open_runner
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 67, 67, 3)).astype(np.uint8)
@@ -24,8 +29,8 @@ def _classifier():
 
 def test_all_formats_give_the_networks_answer(tmp_path):
     classifier = _classifier()
-    rows = export(classifier, tmp_path / "out", FORMATS, IMAGES, "original")
-    assert [row.format for row in rows] == list(FORMATS)
+    rows = export(classifier, tmp_path / "out", DEFAULT_FORMATS, IMAGES, "original")
+    assert [row.format for row in rows] == list(DEFAULT_FORMATS)
     encoded = tf.io.encode_png(np.random.default_rng(1).integers(0, 256, (90, 120, 3)).astype(np.uint8)).numpy()
     expected = classifier_runner(classifier).classify(encoded)
     for name, tolerance in (("saved_model", 1e-5), ("model.tflite", 1e-4), ("model_float16.tflite", 2e-2)):
@@ -34,9 +39,82 @@ def test_all_formats_give_the_networks_answer(tmp_path):
         np.testing.assert_allclose(found.classify(encoded), expected, atol=tolerance)
     served = tf.saved_model.load(str(tmp_path / "out" / "saved_model")).signatures["serving_default"]
     answer = served(encoded=tf.constant([encoded]))
-    np.testing.assert_allclose(answer["probabilities"][0], expected, atol=1e-5)
+    np.testing.assert_allclose(answer["scores"][0], np.sort(expected)[:-6:-1], atol=1e-5)
     assert answer["labels"][0, 0].numpy().decode() == "abcdefghij"[expected.argmax()]
+    assert answer["class_ids"][0, 0] == expected.argmax()
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+
+
+def test_inner_layers_are_the_networks(tmp_path):
+    classifier = _classifier()
+    artifacts.write_saved_model(classifier, tmp_path / "model")
+    signatures = tf.saved_model.load(str(tmp_path / "model")).signatures
+    pixels, features = (signatures[name](image=tf.constant(IMAGES)) for name in ("pixels", "features"))
+    np.testing.assert_allclose(tf.nn.softmax(pixels["logits"]), pixels["probabilities"], rtol=1e-5)
+    model, inputs = classifier.model, IMAGES.astype(np.float32) - classifier.mean
+    for name, output in (("fc7", model.get_layer("relu7").output), ("pool5", model.get_layer("flatten").input)):
+        expected = keras.Model(model.inputs, output).predict(inputs, verbose=0)
+        np.testing.assert_allclose(features[name], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_no_image_is_invalid_and_the_others_are_answered(tmp_path):
+    artifacts.write_saved_model(_classifier(), tmp_path / "model")
+    served = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_default"]
+    good = [helpers.noise_jpeg(seed, 90, 120) for seed in range(3)]
+    alone = served(encoded=tf.constant(good))
+    mixed = served(encoded=tf.constant([b"", good[0], good[1][:200], b"text", good[1], good[2], b"\xff\xd8\xff"]))
+    # Other batch sizes round otherwise.
+    np.testing.assert_allclose(mixed["scores"].numpy()[[1, 4, 5]], alone["scores"], rtol=1e-4)
+    for name in ("class_ids", "labels"):
+        np.testing.assert_array_equal(mixed[name].numpy()[[1, 4, 5], 0], alone[name].numpy()[:, 0])
+    bad = [0, 2, 3, 6]
+    assert (mixed["labels"].numpy()[bad] == b"invalid").all()
+    assert (mixed["scores"].numpy()[bad] == 0).all() and (mixed["class_ids"].numpy()[bad] == -1).all()
+    with pytest.raises(tf.errors.InvalidArgumentError, match="encoded must hold at least one image"):
+        served(encoded=tf.constant([], tf.string))
+
+
+def test_the_manifest_lets_others_do_the_same(tmp_path):
+    """With NumPy, Pillow and the TFLite runtime alone, from what the manifest says."""
+    from PIL import Image
+
+    classifier = _classifier()
+    export(classifier, tmp_path / "out", ["saved_model", "tflite"], IMAGES, "original")
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    interpreter = Interpreter(str(tmp_path / "out" / "model.tflite"))
+    interpreter.allocate_tensors()
+    served = tf.saved_model.load(str(tmp_path / "out" / "saved_model")).signatures["serving_default"]
+    photos = [helpers.noise_jpeg(seed, 150 + 7 * (seed % 5), 170 + 11 * (seed % 3)) for seed in range(32)]
+    for encoded in photos:
+        image = Image.open(io.BytesIO(encoded)).convert("RGB")
+        scale = manifest["resize"] / min(image.size)
+        image = image.resize([round(side * scale) for side in image.size], Image.BILINEAR)
+        left, top = ((side - manifest["crop"]) // 2 for side in image.size)
+        pixels = np.array(image.crop((left, top, left + manifest["crop"], top + manifest["crop"])))
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pixels[None])
+        interpreter.invoke()
+        answer = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
+        expected = served(encoded=tf.constant([encoded]))
+        assert manifest["classes"][answer.argmax()] == expected["labels"][0, 0].numpy().decode()
+
+
+def test_verify_finds_what_has_changed(tmp_path):
+    export(_classifier(), tmp_path / "out", DEFAULT_FORMATS, IMAGES, "original")
+    rows = verify(tmp_path / "out")
+    assert [row[0] for row in rows] == list(DEFAULT_FORMATS)
+    assert all(error <= bound for _, error, bound, _ in rows)
+    file = tmp_path / "out" / "model.tflite"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="missing or changed: model.tflite"):
+        verify(tmp_path / "out")
+    with pytest.raises(ValueError, match="must hold an export's manifest.json"):
+        verify(tmp_path)
+
+
+def test_the_card_says_what_is_known(tmp_path):
+    export(_classifier(), tmp_path / "out", ["tflite"], IMAGES, "original", about={"top-1 error": "12.34 %"})
+    card = (tmp_path / "out" / "model_card.md").read_text()
+    assert "preset original" in card and "- top-1 error: 12.34 %" in card and "| tflite |" in card
 
 
 def test_a_tflite_file_has_one_convolution_a_layer():
@@ -44,6 +122,15 @@ def test_a_tflite_file_has_one_convolution_a_layer():
     operations = [operation["op_name"] for operation in interpreter._get_ops_details()]
     assert operations.count("CONV_2D") == 5
     assert not [name for name in operations if name.startswith("Flex")]
+
+
+def test_full_int8_computes_in_integers():
+    content = artifacts.convert_tflite(_classifier(), "tflite_full_int8", IMAGES)
+    interpreter = Interpreter(model_content=content)
+    outputs = [o["outputs"][0] for o in interpreter._get_ops_details() if o["op_name"] == "CONV_2D"]
+    dtypes = {d["index"]: d["dtype"] for d in interpreter.get_tensor_details()}
+    assert len(outputs) == 5 and {dtypes[index] for index in outputs} == {np.int8}
+    assert interpreter.get_input_details()[0]["dtype"] is np.uint8
 
 
 def test_a_broken_conversion_leaves_the_previous_export(tmp_path, monkeypatch):

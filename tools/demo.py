@@ -32,7 +32,7 @@ def main():
     except Interrupted as interruption:
         sys.exit(f"{interruption}; the same command goes on")
     run = load_run(workdir)
-    rows = export(common.classifier(run), out, ["saved_model", "tflite"], run.validation_images(32), recipe.preset)
+    rows = export(common.classifier(run), out, ["saved_model", "tflite"], run.images("validation", 32), recipe.preset)
     print(f"\ntop-1 error        {result.top1_error:.1%} of {result.examples} held-out images")
     for row in rows:
         print(f"{row.format:<18} {row.megabytes:.0f} MB, relative error {row.relative_error:.0e} against Keras")

@@ -6,16 +6,16 @@ alexnet-tf export --workdir=DIR --out=DIR
 from absl import flags
 
 from alexnet_tf.cli import common
-from alexnet_tf.serving.export import FORMATS, check, export
+from alexnet_tf.serving.export import DEFAULT_FORMATS, FORMATS, check, export
 from alexnet_tf.training.runs import load_run
 
-PARITY_IMAGES = 32
+PARITY_IMAGES, CALIBRATION_IMAGES = 32, 100
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("workdir", None, "directory of the run", required=True)
 flags.DEFINE_string("out", None, "directory to write; a previous export there is replaced", required=True)
 flags.DEFINE_bool("best", False, "the checkpoint with the lowest validation error instead of the newest")
-flags.DEFINE_list("formats", list(FORMATS), f"some of {', '.join(FORMATS)}")
+flags.DEFINE_list("formats", list(DEFAULT_FORMATS), f"some of {', '.join(FORMATS)}")
 
 
 def main(argv):
@@ -23,11 +23,15 @@ def main(argv):
     common.no_arguments(argv)
     check(FLAGS.out, FLAGS.formats)
     run = load_run(FLAGS.workdir, FLAGS.best)
-    images = run.validation_images(PARITY_IMAGES)
-    rows = export(common.classifier(run), FLAGS.out, FLAGS.formats, images, run.recipe.preset)
-    print(f"{'format':<16}{'MB':>8}{'relative error':>17}{'same top-1':>13}")
+    images = run.images("validation", PARITY_IMAGES)
+    calibration = run.images("train", CALIBRATION_IMAGES) if "tflite_full_int8" in FLAGS.formats else None
+    rows = export(common.classifier(run), FLAGS.out, FLAGS.formats, images, run.recipe.preset, calibration, run.about)
+    print(f"{'format':<18}{'MB':>8}{'relative error':>17}{'same top-1':>13}{'ms':>7}")
     for row in rows:
-        print(f"{row.format:<16}{row.megabytes:>8.1f}{row.relative_error:>17.1e}{row.top1_agreement:>13.1%}")
+        print(
+            f"{row.format:<18}{row.megabytes:>8.1f}{row.relative_error:>17.1e}{row.top1_agreement:>13.1%}"
+            f"{row.milliseconds:>7.1f}"
+        )
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ COMMANDS = {
     "train": "train a network, or continue a run",
     "evaluate": "top-1 and top-5 error of a run",
     "export": "write a SavedModel and TFLite files",
+    "verify": "check an export on this machine",
     "predict": "label image files",
     "presets": "the networks side by side",
     "weights": "turn published weights into a .weights.h5 file",

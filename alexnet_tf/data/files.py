@@ -120,3 +120,28 @@ def _shrunk_window(encoded, shape, geometry, place, ratio):
         window = tf.io.decode_and_crop_jpeg(encoded, tf.concat([first, last - first], 0), channels=3, ratio=ratio)
     sampled = tf.raw_ops.ResizeBilinear(images=window[None], size=[geometry.crop] * 2, half_pixel_centers=True)
     return tf.cast(tf.round(sampled[0]), tf.uint8)
+
+
+def centre_windows(encoded, geometry):
+    """The central windows of a batch of image files; those of files that cannot be read are black.
+
+    Args:
+        encoded: string (batch,), any number of files.
+        geometry: `Geometry`.
+
+    Returns:
+        uint8 (batch, crop, crop, 3), and bool (batch,): whether the file could be read.
+    """
+
+    def load(slot, one):
+        return slot, window_of_file(one, geometry, tf.fill([2], geometry.centre))
+
+    count = tf.shape(encoded)[0]
+    shape = [geometry.crop, geometry.crop, 3]
+    # Only a dataset can go on after an operation that failed. One more, empty, so that there is always a batch.
+    good = tf.data.Dataset.from_tensor_slices((tf.range(count), encoded)).map(load, tf.data.AUTOTUNE).ignore_errors()
+    one_more = tf.data.Dataset.from_tensors((-1, tf.zeros(shape, tf.uint8)))
+    slots, windows = good.concatenate(one_more).batch(tf.cast(count + 1, tf.int64)).get_single_element()
+    slots, windows = slots[:-1, None], windows[:-1]
+    valid = tf.scatter_nd(slots, tf.ones_like(slots[:, 0], tf.bool), [count])
+    return tf.ensure_shape(tf.scatter_nd(slots, windows, [count, *shape]), [None, *shape]), valid

@@ -1,6 +1,7 @@
 """A network with everything it needs to label a photograph."""
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
@@ -27,9 +28,32 @@ class Classifier:
     crop: int
     class_names: tuple
 
+    @property
+    def geometry(self):
+        """`Geometry` of images."""
+        return image_functions.Geometry(self.resize, self.crop)
+
+    @functools.cached_property
+    def _layers(self):
+        """The network with its inner layers as further outputs."""
+        outputs = {
+            "probabilities": self.model.output,
+            "logits": self.model.get_layer("fc8").output,
+            "fc7": self.model.get_layer("relu7").output,
+            "pool5": self.model.get_layer("flatten").input,
+        }
+        return keras.Model(self.model.inputs, outputs)
+
     def probabilities(self, pixels):
         """From uint8 (batch, crop, crop, 3) to float32 (batch, classes); usable in a graph."""
-        return self.model(image_functions.subtract_mean(pixels, tf.constant(self.mean)), training=False)
+        return self.model(self._network_input(pixels), training=False)
+
+    def layers(self, pixels):
+        """As `probabilities`, a dict of `probabilities`, `logits`, `fc7` (batch, 4096) after ReLU, and `pool5`."""
+        return self._layers(self._network_input(pixels), training=False)
+
+    def _network_input(self, pixels):
+        return image_functions.subtract_mean(pixels, tf.constant(self.mean))
 
 
 def prepare(encoded, resize, crop):

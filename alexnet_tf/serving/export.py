@@ -4,14 +4,19 @@ import dataclasses
 import json
 import pathlib
 import shutil
+import time
 
 import numpy as np
 
-from alexnet_tf.serving import artifacts, runners
+from alexnet_tf.serving import artifacts, manifest, runners
 
 FORMATS = ("saved_model", *artifacts.TFLITE_FORMATS)
+# Integers throughout need a network with room for them: a very narrow one does not pass.
+DEFAULT_FORMATS = FORMATS[:-1]
 # Largest error of a probability, relative to the largest probability, that a format may make.
-BOUNDS = {"saved_model": 1e-4, "tflite": 1e-4, "tflite_float16": 2e-2, "tflite_int8": 2e-1}
+BOUNDS = {
+    "saved_model": 1e-4, "tflite": 1e-4, "tflite_float16": 2e-2, "tflite_int8": 2e-1, "tflite_full_int8": 4e-1,
+}  # fmt: skip
 
 
 class ParityError(ValueError):
@@ -27,15 +32,17 @@ class Parity:
         relative_error: the largest difference of a probability, over the largest probability.
         top1_agreement: share of images with the same first label.
         megabytes: size on disk, in 10^6 bytes.
+        milliseconds: median time of one image, decoded and cut already.
     """
 
     format: str
     relative_error: float
     top1_agreement: float
     megabytes: float
+    milliseconds: float
 
 
-def export(classifier, out, formats, images, preset):
+def export(classifier, out, formats, images, preset, calibration=None, about=None):
     """Exports a classifier.
 
     Args:
@@ -44,6 +51,8 @@ def export(classifier, out, formats, images, preset):
         formats: some of `FORMATS`.
         images: uint8 (count, crop, crop, 3), real images to compare on.
         preset: name of the preset, for the manifest.
+        calibration: uint8 (count, crop, crop, 3), training images for `tflite_full_int8`; `images` if not given.
+        about: dictionary for manifest and model card: what the network was trained on, its error.
 
     Returns:
         A list of `Parity`, one a format.
@@ -60,16 +69,16 @@ def export(classifier, out, formats, images, preset):
     aside, previous = _beside(out, "partial"), _beside(out, "previous")
     aside.mkdir()
     try:
-        manifest = {
-            "preset": preset,
-            "classes": list(classifier.class_names),
-            "resize": classifier.resize,
-            "crop": classifier.crop,
-        }
-        (aside / "labels.txt").write_text("\n".join(classifier.class_names) + "\n")
-        rows = [_write(classifier, aside, kind, images, manifest) for kind in formats]
-        manifest["parity"] = [dataclasses.asdict(row) for row in rows]
-        (aside / runners.MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+        described = manifest.describe(classifier, preset, about or {})
+        (aside / manifest.LABELS).write_text("\n".join(classifier.class_names) + "\n")
+        calibration = images if calibration is None else calibration
+        rows = [_write(classifier, aside, kind, images, calibration, described) for kind in formats]
+        encoded, test = manifest.test_of(runners.classifier_runner(classifier), images[0])
+        (aside / manifest.TEST_IMAGE).write_bytes(encoded)
+        described |= {"images": len(images), "parity": [dataclasses.asdict(row) for row in rows], "test": test}
+        described["files"] = manifest.hashes(aside)
+        (aside / manifest.CARD).write_text(manifest.card(described))
+        (aside / manifest.MANIFEST).write_text(json.dumps(described, indent=2) + "\n")
         if out.exists():
             out.rename(previous)
         aside.rename(out)
@@ -108,22 +117,27 @@ def _beside(out, name):
 def _is_export(directory):
     """Whether the directory's manifest is one that `export` wrote, and not another program's."""
     try:
-        return "parity" in json.loads((directory / runners.MANIFEST).read_text())
-    except (OSError, ValueError, TypeError):
+        return bool(manifest.read(directory))
+    except ValueError:
         return False
 
 
-def _write(classifier, directory, kind, images, manifest):
+def path_of(kind):
+    """Where a format lies below an export's directory."""
+    return kind if kind == "saved_model" else f"{kind.replace('tflite', 'model')}.tflite"
+
+
+def _write(classifier, directory, kind, images, calibration, described):
     """Writes one format and compares it."""
+    path = directory / path_of(kind)
     if kind == "saved_model":
-        path = directory / kind
         artifacts.write_saved_model(classifier, path)
-        runner = runners.saved_model_runner(path, manifest)
+        described["signatures"] = artifacts.tensor_names(path)
+        runner = runners.saved_model_runner(path, described)
         size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     else:
-        path = directory / f"{kind.replace('tflite', 'model')}.tflite"
-        path.write_bytes(artifacts.convert_tflite(classifier, kind))
-        runner = runners.tflite_runner(path, manifest)
+        path.write_bytes(artifacts.convert_tflite(classifier, kind, calibration))
+        runner = runners.tflite_runner(path, described)
         size = path.stat().st_size
     parity = _compare(kind, classifier, runner, images, size)
     if not parity.relative_error <= BOUNDS[kind]:
@@ -136,7 +150,46 @@ def _write(classifier, directory, kind, images, manifest):
 
 def _compare(kind, classifier, runner, images, size):
     expected = np.concatenate([classifier.probabilities(image[None]).numpy() for image in images])
-    found = np.stack([runner.classify_pixels(image) for image in images])
+    runner.classify_pixels(images[0])  # The first call prepares what later ones use.
+    found, seconds = zip(*(_timed(runner, image) for image in images), strict=True)
+    found = np.stack(found)
     error = float(np.max(np.abs(found - expected).max(-1) / expected.max(-1)))
     agreement = float(np.mean(found.argmax(-1) == expected.argmax(-1)))
-    return Parity(kind, error, agreement, size / 1e6)
+    return Parity(kind, error, agreement, size / 1e6, 1e3 * float(np.median(seconds)))
+
+
+def _timed(runner, image):
+    begun = time.perf_counter()
+    return runner.classify_pixels(image), time.perf_counter() - begun
+
+
+def verify(directory):
+    """Checks an export on this machine: every file's hash, and each format's answer to the test image.
+
+    Args:
+        directory: of the export.
+
+    Returns:
+        A list of (format, largest difference of the best probabilities over the largest, its bound, whether the first
+        label is the expected one).
+
+    Raises:
+        ValueError: if the directory holds no export, or a file is missing or changed.
+    """
+    directory = pathlib.Path(directory)
+    described = manifest.read(directory)
+    found = manifest.hashes(directory)
+    changed = [name for name, digest in described["files"].items() if found.get(name) != digest]
+    if changed:
+        raise ValueError(f"files of the export are missing or changed: {', '.join(changed)}")
+    test = described["test"]
+    encoded = (directory / test["image"]).read_bytes()
+    rows = []
+    for row in described["parity"]:
+        runner = runners.open_runner(directory / path_of(row["format"]))
+        probabilities = dict(zip(runner.class_names, runner.classify(encoded), strict=True))
+        pairs = zip(test["labels"], test["probabilities"], strict=True)
+        error = max(abs(probabilities[label] - expected) for label, expected in pairs) / test["probabilities"][0]
+        first = max(probabilities, key=probabilities.get) == test["labels"][0]
+        rows.append((row["format"], float(error), BOUNDS[row["format"]], first))
+    return rows

@@ -1,14 +1,12 @@
 """One face for a network in memory, a SavedModel and a TFLite file."""
 
-import json
 import pathlib
 
 import numpy as np
 import tensorflow as tf
 
+from alexnet_tf.serving import manifest
 from alexnet_tf.serving.classifier import prepare
-
-MANIFEST = "manifest.json"
 
 
 class Runner:
@@ -42,13 +40,13 @@ def classifier_runner(classifier):
     return Runner(run, classifier.class_names, classifier.resize, classifier.crop)
 
 
-def saved_model_runner(directory, manifest):
+def saved_model_runner(directory, description):
     """A `Runner` over an exported SavedModel."""
     signature = tf.saved_model.load(str(directory)).signatures["pixels"]
-    return _described(lambda pixels: signature(image=tf.constant(pixels))["probabilities"], manifest)
+    return _described(lambda pixels: signature(image=tf.constant(pixels))["probabilities"], description)
 
 
-def tflite_runner(file, manifest):
+def tflite_runner(file, description):
     """A `Runner` over an exported TFLite file."""
     from ai_edge_litert.interpreter import Interpreter
 
@@ -64,7 +62,7 @@ def tflite_runner(file, manifest):
         interpreter.invoke()
         return interpreter.get_tensor(target)
 
-    return _described(run, manifest)
+    return _described(run, description)
 
 
 def open_runner(path):
@@ -75,21 +73,14 @@ def open_runner(path):
     """
     path = pathlib.Path(path)
     if path.suffix == ".tflite" and path.is_file():
-        return tflite_runner(path, _manifest(path.parent))
+        return tflite_runner(path, manifest.read(path.parent))
     for directory in (path / "saved_model", path):
         if (directory / "saved_model.pb").is_file():
-            return saved_model_runner(directory, _manifest(directory.parent))
+            return saved_model_runner(directory, manifest.read(directory.parent))
     raise ValueError(
         f"model must be a run's workdir, an exported SavedModel or a .tflite file. Received: {str(path)!r}"
     )
 
 
-def _manifest(directory):
-    file = directory / MANIFEST
-    if not file.is_file():
-        raise ValueError(f"model must have the export's {MANIFEST} beside it. Received: none in {str(directory)!r}")
-    return json.loads(file.read_text())
-
-
-def _described(run, manifest):
-    return Runner(run, manifest["classes"], manifest["resize"], manifest["crop"])
+def _described(run, description):
+    return Runner(run, description["classes"], description["resize"], description["crop"])

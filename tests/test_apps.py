@@ -1,0 +1,103 @@
+"""Programs that load an export and know nothing of this package."""
+
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import helpers
+import numpy as np
+import pytest
+
+from alexnet_tf.models.builder import AlexNet
+from alexnet_tf.models.presets import get_preset
+from alexnet_tf.serving.classifier import Classifier
+from alexnet_tf.serving.export import export
+from alexnet_tf.serving.runners import classifier_runner
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+APPS = ROOT / "export" / "apps"
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A narrow network's export, and the runner of the network itself."""
+    preset = get_preset("paper").widened(1 / 16).changed(Conv={"stddev": "he"}, Dense={"stddev": "he"})
+    model = AlexNet(preset, input_shape=(67, 67, 3), classes=10)
+    classifier = Classifier(model, np.full(3, 127, np.float32), 76, 67, tuple("abcdefghij"))
+    images = np.random.default_rng(0).integers(0, 256, (4, 67, 67, 3)).astype(np.uint8)
+    out = tmp_path_factory.mktemp("export") / "out"
+    export(classifier, out, ["saved_model", "tflite"], images, "paper")
+    return out, classifier_runner(classifier)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Five photographs and a text."""
+    folder = tmp_path_factory.mktemp("photos")
+    for number in range(5):
+        (folder / f"{number}.jpg").write_bytes(helpers.noise_jpeg(number, 90 + 9 * number, 120))
+    (folder / "text.jpg").write_text("This is no image.")
+    return sorted(folder.iterdir())
+
+
+def _check(answers, photos, runner, tolerance):
+    """Compares {file: [(label, score)]} with the network's own answers."""
+    assert list(answers) == [str(photo) for photo in photos]
+    for photo in photos[:-1]:
+        expected = runner.classify(photo.read_bytes())
+        labels, scores = zip(*answers[str(photo)], strict=True)
+        assert labels[0] == runner.class_names[expected.argmax()] and len(labels) == 5
+        np.testing.assert_allclose(scores, np.sort(expected)[:-6:-1], atol=tolerance)
+    label, score = answers[str(photos[-1])][0]
+    assert (label, float(score)) == ("invalid", 0)
+
+
+# Pillow's filter rounds to 8 bits between its two passes, TensorFlow's does not; and an untrained network is touchy.
+@pytest.mark.parametrize(
+    "app, model, tolerance", [("label_tensorflow.py", ".", 1e-5), ("label_litert.py", "model.tflite", 0.1)]
+)
+def test_python(exported, photos, app, model, tolerance):
+    out, runner = exported
+    done = subprocess.run(
+        [sys.executable, "-I", APPS / "python" / app, out / model, *photos, "--json"],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = map(json.loads, done.stdout.splitlines())
+    answers = {row["image"]: list(zip(row["labels"], row["scores"], strict=True)) for row in rows}
+    _check(answers, photos, runner, tolerance)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (shutil.which("make") and shutil.which("cc")), reason="no C compiler on this machine")
+def test_c(exported, photos, tmp_path):
+    out, runner = exported
+    shutil.copytree(APPS / "c", tmp_path / "c")
+    built = subprocess.run(
+        ["make", "-C", tmp_path / "c", f"PYTHON={sys.executable}"], capture_output=True, text=True, timeout=120
+    )
+    assert built.returncode == 0 and "warning" not in built.stderr, built.stderr
+    done = subprocess.run([tmp_path / "c" / "label", out, *photos], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    answers = {}
+    for line in done.stdout.splitlines():
+        file, label, score = line.split("\t")
+        answers.setdefault(file, []).append((label, float(score)))
+    _check(answers, photos, runner, 1e-5)
+
+
+def test_the_readmes_five_lines(exported, photos, tmp_path):
+    out, runner = exported
+    code = re.search(r"(    import tensorflow as tf\n(?:\n|    .*\n)+?)(?=\S)", (ROOT / "README.md").read_text())[1]
+    code = re.sub(r"^    ", "", code, flags=re.MULTILINE)
+    assert len(code.strip().splitlines()) <= 5
+    (tmp_path / "exported").symlink_to(out)
+    (tmp_path / "photo.jpg").symlink_to(photos[0])
+    done = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    expected = runner.classify(photos[0].read_bytes())
+    label, score = done.stdout.split()
+    assert label == runner.class_names[expected.argmax()] and float(score) == pytest.approx(expected.max(), rel=1e-4)
