@@ -2,9 +2,7 @@
 
 import io
 import json
-import os
 import pathlib
-import socket
 import tarfile
 
 import numpy as np
@@ -137,23 +135,6 @@ def dark_and_light(root):
                 data = tf.io.encode_png(pixels.astype(np.uint8)).numpy()
                 (root / split / name / f"{i}.png").write_bytes(data)
     return root
-
-
-def free_ports(count):
-    """Addresses of this machine that nobody listens at."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("localhost", 0))
-    addresses = [f"localhost:{one.getsockname()[1]}" for one in sockets]
-    for one in sockets:
-        one.close()
-    return addresses
-
-
-def tf_config(addresses, index):
-    """An environment in which this process is one of several workers."""
-    task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-    return {**os.environ, "TF_CONFIG": json.dumps(task)}
 
 
 def journal(workdir, kind="train"):

@@ -15,6 +15,7 @@ import pytest
 from alexnet_tf.training import distribution, meeting, runs
 from alexnet_tf.training.loop import Options, train_and_evaluate
 from alexnet_tf.training.recipes import get_recipe
+from tools.workers import environment_of, free_addresses
 
 # A rate at which losses stay near ln 2: at losses near 0, float32 leaves no relative accuracy.
 FIELDS = {
@@ -57,8 +58,8 @@ def _wait(processes, condition):
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [2, 3])
 def test_workers_give_the_losses_of_one_device(folder, tmp_path, workers):
-    addresses = helpers.free_ports(workers)
-    environments = [helpers.tf_config(addresses, index) for index in range(workers)]
+    addresses = free_addresses(workers)
+    environments = [environment_of(addresses, index) for index in range(workers)]
     if workers == 2:
         job = random.randrange(600)
         environments = [os.environ | _slurm(index, "localhost", "2", 2, job) for index in range(2)]
@@ -78,8 +79,8 @@ def test_workers_give_the_losses_of_one_device(folder, tmp_path, workers):
 @pytest.mark.slow
 def test_a_killed_worker_ends_the_other_and_both_go_on(folder, tmp_path):
     """One worker is killed and one is asked to stop, in turn; the finished weights are those of an unbroken run."""
-    addresses = helpers.free_ports(2)
-    environments = [helpers.tf_config(addresses, index) for index in range(2)]
+    addresses = free_addresses(2)
+    environments = [environment_of(addresses, index) for index in range(2)]
     processes = [_start(folder, tmp_path / "two", 200, one, checkpoint_minutes=0) for one in environments]
     _wait(processes, lambda: (tmp_path / "two" / "checkpoints" / "checkpoint").exists())
     processes[1].kill()
@@ -105,9 +106,9 @@ def test_a_killed_worker_ends_the_other_and_both_go_on(folder, tmp_path):
 
 @pytest.mark.slow
 def test_different_recipes_are_named(folder, tmp_path):
-    addresses = helpers.free_ports(2)
+    addresses = free_addresses(2)
     processes = [
-        _start(folder, tmp_path / "run", 10, helpers.tf_config(addresses, index), momentum=0.9 + index / 16)
+        _start(folder, tmp_path / "run", 10, environment_of(addresses, index), momentum=0.9 + index / 16)
         for index in range(2)
     ]
     errors = _finish(processes, 60)
@@ -118,7 +119,7 @@ def test_different_recipes_are_named(folder, tmp_path):
 
 
 def test_a_silent_peer_is_named():
-    addresses = helpers.free_ports(3)
+    addresses = free_addresses(3)
     with socket.socket() as listens:
         # One that listens, but does not answer; one that does not even listen.
         listens.bind(("localhost", int(addresses[1].rpartition(":")[2])))

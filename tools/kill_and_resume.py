@@ -6,10 +6,8 @@ python tools/kill_and_resume.py --kills=5 --workers=2
 
 import argparse
 import json
-import os
 import pathlib
 import random
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +15,8 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+from tools.workers import environment_of, free_addresses  # noqa: E402
 
 RUN = [
     "--recipe=demo", "--width=0.0625", "--image_size=67", "--dropout=0.5", "--batch_size=8", "--statistics_examples=16",
@@ -64,11 +64,10 @@ def _figures(folder):
 
 
 def _start(workdir, options):
-    addresses = _addresses(options.workers)
+    addresses = free_addresses(options.workers)
     processes = []
     for index in range(options.workers):
-        task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-        environment = {**os.environ, **({"TF_CONFIG": json.dumps(task)} if options.workers > 1 else {})}
+        environment = environment_of(addresses, index) if options.workers > 1 else None
         command = [
             sys.executable,
             "-m",
@@ -81,16 +80,6 @@ def _start(workdir, options):
             subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         )
     return processes
-
-
-def _addresses(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("localhost", 0))
-    addresses = [f"localhost:{one.getsockname()[1]}" for one in sockets]
-    for one in sockets:
-        one.close()
-    return addresses
 
 
 def _kill(processes, workdir, moments):
