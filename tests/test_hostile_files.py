@@ -6,6 +6,7 @@ import random
 import struct
 import subprocess
 import sys
+import tempfile
 import zlib
 
 import helpers
@@ -145,21 +146,37 @@ def test_training_and_evaluation_skip_them(folder):
             assert weight == ("good" in name) or "flipped" in name or "cut" in name, name
 
 
+_WATCH = """
+import resource, subprocess, sys
+
+code = subprocess.run(sys.argv[2:]).returncode
+with open(sys.argv[1], "w") as file:
+    file.write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(code)
+"""
+
+
+def _watched(command):
+    """Runs a command; returns what came of it, and its peak of memory in kB.
+
+    Started by a process of its own, since a child's peak includes its parent's memory at the time of the fork.
+    """
+    with tempfile.NamedTemporaryFile("r") as peak:
+        done = subprocess.run(
+            [sys.executable, "-c", _WATCH, peak.name, *command], capture_output=True, text=True, timeout=300
+        )
+        return done, int(peak.read())
+
+
 @pytest.mark.slow
 def test_prepare_counts_and_names_them_in_bounded_memory(folder, tmp_path):
-    # Started by a process of its own, since a child's peak includes its parent's memory at the time of the fork.
-    watch = (
-        "import resource, subprocess, sys; code = subprocess.run(sys.argv[1:]).returncode; "
-        "print('peak', resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)"
-    )
-    command = [
-        sys.executable, "-c", watch, sys.executable, "-m", "alexnet_tf.cli.prepare", f"--dataset=folder:{folder}",
-        f"--out={tmp_path / 'set'}", "--size=76", "--workers=4",
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True)
+    done, peak = _watched(
+        [sys.executable, "-m", "alexnet_tf.cli.prepare", f"--dataset=folder:{folder}", f"--out={tmp_path / 'set'}",
+         "--size=76", "--workers=4"]
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     # TensorFlow alone takes 0.6 GB; a single image of 30,000 by 30,000 pixels would be 2.7 GB.
-    assert int(done.stdout.split("peak ")[1]) < 2**20
+    assert peak < 2**20
     rows = [line.split("\t") for line in (tmp_path / "set" / "skipped.tsv").read_text().splitlines()]
     named = {name for _, name, _ in rows}
     every = {str(file) for file in folder.rglob("*.jpg")}
@@ -178,7 +195,7 @@ def test_prepare_counts_and_names_them_in_bounded_memory(folder, tmp_path):
 
 
 _SERVE = """
-import json, pathlib, resource, sys
+import json, pathlib, sys
 import tensorflow as tf
 
 served = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
@@ -188,8 +205,7 @@ for start in range(0, len(files), 64):
     part = files[start : start + 64]
     answer = served(encoded=tf.constant([file.read_bytes() for file in part]))
     labels |= {file.name: label.decode() for file, label in zip(part, answer["labels"][:, 0].numpy())}
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(json.dumps({"labels": labels, "peak": peak, "ours": "alexnet_tf" in sys.modules}))
+print(json.dumps({"labels": labels, "ours": "alexnet_tf" in sys.modules}))
 """
 
 
@@ -200,12 +216,10 @@ def test_a_served_model_answers_each(folder, tmp_path):
     model = AlexNet(network, input_shape=(67, 67, 3), classes=4)
     classifier = Classifier(model, np.full(3, 127, np.float32), 76, 67, tuple("wxyz"))
     artifacts.write_saved_model(classifier, tmp_path / "model")
-    done = subprocess.run(
-        [sys.executable, "-c", _SERVE, tmp_path / "model", folder], capture_output=True, text=True, timeout=300
-    )
+    done, peak = _watched([sys.executable, "-c", _SERVE, tmp_path / "model", folder])
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert not found["ours"] and found["peak"] < 2**21
+    assert not found["ours"] and peak < 2**21
     assert len(found["labels"]) > 1000
     runner = classifier_runner(classifier)
     for file in folder.rglob("*.jpg"):
