@@ -58,16 +58,18 @@ def test_learns_and_leaves_a_run(folder, tmp_path):
 
 @pytest.mark.parametrize("optimizer", ["paper_sgd", "adam"])
 def test_two_replicas_give_the_losses_of_one_device(folder, tmp_path, optimizer):
-    recipe = get_recipe("demo", dataset=folder, steps=8, **NARROW)
-    recipe = dataclasses.replace(recipe, optimizer=optimizer, colour_noise=True)
+    # A batch that does not divide, and a rate at which losses stay near ln 2, where float32 has relative accuracy.
+    fields = {**NARROW, "batch_size": 7, "learning_rate": 1e-5, "optimizer": optimizer, "colour_noise": True}
+    recipe = get_recipe("demo", dataset=folder, steps=50, evaluate_every=25, **fields)
     losses = {}
     for strategy in ("none", "mirrored"):
         train_and_evaluate(recipe, tmp_path / strategy, Options(strategy, log_every=1))
         losses[strategy] = _losses(tmp_path / strategy)
     assert len(tf.config.list_logical_devices("CPU")) == 2
-    assert losses["none"].keys() == losses["mirrored"].keys() and len(losses["none"]) == 8
-    for step, loss in losses["none"].items():
-        assert losses["mirrored"][step] == pytest.approx(loss, rel=1e-5), step
+    assert losses["none"].keys() == losses["mirrored"].keys() and len(losses["none"]) == 50
+    difference = max(abs(losses["mirrored"][step] / loss - 1) for step, loss in losses["none"].items())
+    print(f"largest relative difference of losses, two mirrored devices, {optimizer}: {difference:.1e}")
+    assert difference < 1e-5
 
 
 _BOTH_STRATEGIES = """
