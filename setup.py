@@ -9,6 +9,8 @@ HERE = pathlib.Path(__file__).parent
 # Read, not imported: the package needs what is about to be installed.
 VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "alexnet_tf" / "__init__.py").read_text(), re.MULTILINE)[1]
 
+ONNX = ["tf2onnx>=1.17", "onnx", "onnxruntime"]
+
 setuptools.setup(
     name="alexnet-tf",
     version=VERSION,
@@ -28,6 +30,7 @@ setuptools.setup(
         "absl-py",
         "tensorboard",
         "ai-edge-litert",
+        "flatbuffers",
         "numpy",
         "h5py",
         "protobuf",
@@ -36,7 +39,8 @@ setuptools.setup(
         "gpu": ["tensorflow[and-cuda]"],
         "torch": ["torch"],
         "plots": ["matplotlib"],
-        "dev": ["pytest", "pytest-xdist", "ruff", "opencv-python-headless<5", "pillow", "torch==2.13.0"],
+        "onnx": ONNX,
+        "dev": ["pytest", "pytest-xdist", "ruff", "opencv-python-headless<5", "pillow", "torch==2.13.0", *ONNX],
         "bench": ["pillow", "torch"],
     },
     entry_points={"console_scripts": ["alexnet-tf=alexnet_tf.cli.main:main"]},

@@ -1,6 +1,5 @@
 """Programs that load an export and know nothing of this package."""
 
-import json
 import pathlib
 import re
 import shutil
@@ -29,7 +28,7 @@ def exported(tmp_path_factory):
     classifier = Classifier(model, np.full(3, 127, np.float32), 76, 67, tuple("abcdefghij"))
     images = np.random.default_rng(0).integers(0, 256, (4, 67, 67, 3)).astype(np.uint8)
     out = tmp_path_factory.mktemp("export") / "out"
-    export(classifier, out, ["saved_model", "tflite"], images, "paper")
+    export(classifier, out, ["saved_model", "tflite", "onnx"], images, "paper")
     return out, classifier_runner(classifier)
 
 
@@ -43,32 +42,31 @@ def photos(tmp_path_factory):
     return sorted(folder.iterdir())
 
 
-def _check(answers, photos, runner, tolerance):
-    """Compares {file: [(label, score)]} with the network's own answers."""
+def _check(command, photos, runner, tolerance):
+    """Runs an app over the photographs and compares its answers with the network's own."""
+    done = subprocess.run([*command, *photos], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    answers = {}
+    for line in done.stdout.splitlines():
+        file, label, score = line.split("\t")
+        answers.setdefault(file, []).append((label, float(score)))
     assert list(answers) == [str(photo) for photo in photos]
     for photo in photos[:-1]:
         expected = runner.classify(photo.read_bytes())
         labels, scores = zip(*answers[str(photo)], strict=True)
         assert labels[0] == runner.class_names[expected.argmax()] and len(labels) == 5
         np.testing.assert_allclose(scores, np.sort(expected)[:-6:-1], atol=tolerance)
-    label, score = answers[str(photos[-1])][0]
-    assert (label, float(score)) == ("invalid", 0)
+    assert set(answers[str(photos[-1])]) == {("invalid", 0)}
 
 
 # Pillow's filter rounds to 8 bits between its two passes, TensorFlow's does not; and an untrained network is touchy.
 @pytest.mark.parametrize(
-    "app, model, tolerance", [("label_tensorflow.py", ".", 1e-5), ("label_litert.py", "model.tflite", 0.1)]
+    "app, model, tolerance",
+    [("label_tensorflow", ".", 1e-5), ("label_litert", "model.tflite", 0.1), ("label_onnx", "model.onnx", 0.1)],
 )
 def test_python(exported, photos, app, model, tolerance):
     out, runner = exported
-    done = subprocess.run(
-        [sys.executable, "-I", APPS / "python" / app, out / model, *photos, "--json"],
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    rows = map(json.loads, done.stdout.splitlines())
-    answers = {row["image"]: list(zip(row["labels"], row["scores"], strict=True)) for row in rows}
-    _check(answers, photos, runner, tolerance)
+    _check([sys.executable, APPS / "python" / f"{app}.py", out / model], photos, runner, tolerance)
 
 
 @pytest.mark.slow
@@ -80,13 +78,7 @@ def test_c(exported, photos, tmp_path):
         ["make", "-C", tmp_path / "c", f"PYTHON={sys.executable}"], capture_output=True, text=True, timeout=120
     )
     assert built.returncode == 0 and "warning" not in built.stderr, built.stderr
-    done = subprocess.run([tmp_path / "c" / "label", out, *photos], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    answers = {}
-    for line in done.stdout.splitlines():
-        file, label, score = line.split("\t")
-        answers.setdefault(file, []).append((label, float(score)))
-    _check(answers, photos, runner, 1e-5)
+    _check([tmp_path / "c" / "label", out], photos, runner, 1e-5)
 
 
 def test_the_readmes_five_lines(exported, photos, tmp_path):

@@ -13,12 +13,12 @@ import helpers
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageOps
 
 from alexnet_tf.data import datasets, files, images, pipeline, sources
 from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.presets import get_preset
-from alexnet_tf.serving import artifacts
+from alexnet_tf.serving import saved_model
 from alexnet_tf.serving.classifier import Classifier
 from alexnet_tf.serving.runners import classifier_runner
 
@@ -90,12 +90,31 @@ def _damaged(number, rng):
 @pytest.mark.parametrize("kind", _turned_kinds(0))
 def test_unusual_files_are_read_as_pillow_reads_them(kind):
     data = _turned_kinds(3)[kind]
-    expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(float)
+    stored = Image.open(io.BytesIO(data))
+    expected = np.asarray(ImageOps.exif_transpose(stored).convert("RGB")).astype(float)
     found = files.decode(tf.constant(data)).numpy()
     assert found.shape == expected.shape
     # Pillow has a conversion from CMYK, and an inverse transform, of its own.
     assert np.abs(found - expected).mean() < 2
-    assert tuple(files.declared_size(tf.constant(data)).numpy()) == expected.shape[:2]
+    assert tuple(files.declared_size(tf.constant(data)).numpy()[::-1]) == stored.size
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("orientation", range(10))
+def test_exif_turns_images_as_in_pillow(orientation, order):
+    exif = Image.Exif()
+    exif.endian = order
+    exif[0x010F], exif[0x0112] = "A maker", orientation
+    data = _saved(Image.fromarray(_pixels(0)), "JPEG", exif=exif)
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    expected = tf.constant(np.asarray(upright), tf.uint8)
+    assert np.abs(files.decode(tf.constant(data)).numpy().astype(int) - expected.numpy()).max() <= 3
+    geometry = images.Geometry(50, 40)
+    place = tf.fill([2], geometry.centre)
+    window = images.window_of_pixels(expected, geometry, place).numpy().astype(int)
+    for exact, tolerance in ((True, 1), (False, 8)):
+        found = files.window_of_file(tf.constant(data), geometry, place, exact).numpy()
+        assert np.abs(found - window).mean() <= tolerance
 
 
 @pytest.mark.parametrize("data", [_claiming(helpers.noise_jpeg(0), 30_000), _png_claiming(30_000)])
@@ -215,7 +234,7 @@ def test_a_served_model_answers_each(folder, tmp_path):
     network = get_preset("paper").widened(1 / 16).changed(Conv={"stddev": "he"}, Dense={"stddev": "he"})
     model = AlexNet(network, input_shape=(67, 67, 3), classes=4)
     classifier = Classifier(model, np.full(3, 127, np.float32), 76, 67, tuple("wxyz"))
-    artifacts.write_saved_model(classifier, tmp_path / "model")
+    saved_model.write(classifier, tmp_path / "model")
     done, peak = _watched([sys.executable, "-c", _SERVE, tmp_path / "model", folder])
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

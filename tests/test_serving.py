@@ -2,19 +2,26 @@
 
 import io
 import json
+import sys
+import zipfile
 
 import helpers
 import keras
 import numpy as np
+import onnxruntime
 import pytest
 import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
+from alexnet_tf.data import files, images
+from alexnet_tf.data.images import Geometry
 from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.presets import get_preset
-from alexnet_tf.serving import artifacts
+from alexnet_tf.serving import saved_model, tflite
 from alexnet_tf.serving.classifier import Classifier
-from alexnet_tf.serving.export import DEFAULT_FORMATS, ParityError, export, verify
+from alexnet_tf.serving.export import ParityError, export, verify
+from alexnet_tf.serving.formats import DEFAULT_FORMATS
 from alexnet_tf.serving.runners import classifier_runner, open_runner
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 67, 67, 3)).astype(np.uint8)
@@ -45,9 +52,46 @@ def test_all_formats_give_the_networks_answer(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
 
 
+def test_onnx_gives_the_networks_answer(tmp_path):
+    classifier = _classifier()
+    export(classifier, tmp_path / "out", ["onnx"], IMAGES, "original")
+    session = onnxruntime.InferenceSession(str(tmp_path / "out" / "model.onnx"))
+    assert session.get_inputs()[0].shape == ["batch", 67, 67, 3]
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert json.loads(metadata["labels"]) == list("abcdefghij")
+    assert (metadata["resize"], metadata["crop"]) == ("76", "67")
+    probabilities, logits = session.run(["probabilities", "logits"], {"image": IMAGES})
+    np.testing.assert_allclose(probabilities, classifier.probabilities(IMAGES), atol=1e-5)
+    np.testing.assert_allclose(tf.nn.softmax(logits), probabilities, atol=1e-5)
+    assert verify(tmp_path / "out")[0][-1]
+    photo = helpers.noise_jpeg(0, 90, 120)
+    found = open_runner(tmp_path / "out" / "model.onnx").classify(photo)
+    np.testing.assert_allclose(found, classifier_runner(classifier).classify(photo), atol=1e-5)
+
+
+def test_onnx_asks_for_its_packages_at_once(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    with pytest.raises(ValueError, match=r"formats=onnx needs tf2onnx: pip install 'alexnet-tf\[onnx\]'"):
+        export(None, tmp_path / "out", ["onnx"], IMAGES, "original")
+
+
+def test_ten_views_are_those_of_evaluation(tmp_path):
+    classifier = _classifier()
+    saved_model.write(classifier, tmp_path / "model", ten_views=True)
+    served = tf.saved_model.load(str(tmp_path / "model")).signatures["ten_views"]
+    photo = helpers.noise_jpeg(0, 90, 120)
+    square = files.window_of_file(tf.constant(photo), Geometry(76, 76), tf.fill([2], 0.5))
+    views = images.ten_views(square[None], 67)[0]
+    expected = np.mean(classifier.probabilities(views), axis=0)
+    answer = served(encoded=tf.constant([b"no image", photo]))
+    np.testing.assert_allclose(answer["scores"][1], np.sort(expected)[:-6:-1], rtol=1e-4)
+    assert answer["labels"][1, 0].numpy().decode() == "abcdefghij"[expected.argmax()]
+    assert answer["labels"][0, 0] == "invalid"
+
+
 def test_inner_layers_are_the_networks(tmp_path):
     classifier = _classifier()
-    artifacts.write_saved_model(classifier, tmp_path / "model")
+    saved_model.write(classifier, tmp_path / "model")
     signatures = tf.saved_model.load(str(tmp_path / "model")).signatures
     pixels, features = (signatures[name](image=tf.constant(IMAGES)) for name in ("pixels", "features"))
     np.testing.assert_allclose(tf.nn.softmax(pixels["logits"]), pixels["probabilities"], rtol=1e-5)
@@ -58,7 +102,7 @@ def test_inner_layers_are_the_networks(tmp_path):
 
 
 def test_what_is_no_image_is_invalid_and_the_others_are_answered(tmp_path):
-    artifacts.write_saved_model(_classifier(), tmp_path / "model")
+    saved_model.write(_classifier(), tmp_path / "model")
     served = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_default"]
     good = [helpers.noise_jpeg(seed, 90, 120) for seed in range(3)]
     alone = served(encoded=tf.constant(good))
@@ -118,14 +162,26 @@ def test_the_card_says_what_is_known(tmp_path):
 
 
 def test_a_tflite_file_has_one_convolution_a_layer():
-    interpreter = Interpreter(model_content=artifacts.convert_tflite(_classifier(), "tflite"))
+    interpreter = Interpreter(model_content=tflite.convert(_classifier(), "tflite"))
     operations = [operation["op_name"] for operation in interpreter._get_ops_details()]
     assert operations.count("CONV_2D") == 5
     assert not [name for name in operations if name.startswith("Flex")]
 
 
+def test_a_tflite_file_holds_its_names_and_labels():
+    content = tflite.convert(_classifier(), "tflite")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.read("labels.txt").decode().split() == list("abcdefghij")
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    (buffer,) = [entry.buffer for entry in model.metadata if entry.name == b"TFLITE_METADATA"]
+    metadata = bytes(model.buffers[buffer].data)
+    assert metadata[4:8] == b"M001"
+    for text in (b"AlexNet", b"image", b"probability", b"labels.txt", b"resized to 76 pixels, the central 67 by 67"):
+        assert text in metadata
+
+
 def test_full_int8_computes_in_integers():
-    content = artifacts.convert_tflite(_classifier(), "tflite_full_int8", IMAGES)
+    content = tflite.convert(_classifier(), "tflite_full_int8", IMAGES)
     interpreter = Interpreter(model_content=content)
     outputs = [o["outputs"][0] for o in interpreter._get_ops_details() if o["op_name"] == "CONV_2D"]
     dtypes = {d["index"]: d["dtype"] for d in interpreter.get_tensor_details()}
@@ -137,8 +193,8 @@ def test_a_broken_conversion_leaves_the_previous_export(tmp_path, monkeypatch):
     classifier = _classifier()
     export(classifier, tmp_path / "out", ["tflite"], IMAGES, "original")
     before = (tmp_path / "out" / "model.tflite").read_bytes()
-    broken = artifacts.convert_tflite(_classifier(), "tflite")
-    monkeypatch.setattr(artifacts, "convert_tflite", lambda *_: broken)
+    broken = tflite.convert(_classifier(), "tflite")
+    monkeypatch.setattr(tflite, "convert", lambda *_: broken)
     for out in ("out", "new"):
         with pytest.raises(ParityError, match="tflite differs"):
             export(classifier, tmp_path / out, ["tflite"], IMAGES, "original")
@@ -168,7 +224,7 @@ def test_bad_arguments(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").touch()
     with pytest.raises(ValueError, match="formats must be"):
-        export(None, tmp_path / "out", ["onnx"], IMAGES, "original")
+        export(None, tmp_path / "out", ["pickle"], IMAGES, "original")
     with pytest.raises(ValueError, match="out must be"):
         export(None, tmp_path / "photos", ["tflite"], IMAGES, "original")
     with pytest.raises(ValueError, match="model must be"):

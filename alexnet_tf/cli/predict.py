@@ -1,4 +1,4 @@
-"""Labels image files with a run, a SavedModel or a TFLite file.
+"""Labels image files with a run, or any file of an export.
 
 alexnet-tf predict --model=DIR_OR_FILE photo.jpg
 """
@@ -15,7 +15,7 @@ from alexnet_tf.serving.runners import classifier_runner, open_runner
 from alexnet_tf.training.runs import is_run, load_run
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("model", None, "a run's workdir, an export's directory or a .tflite file", required=True)
+flags.DEFINE_string("model", None, "a run's workdir, an export's directory, or a .tflite or .onnx file", required=True)
 flags.DEFINE_integer("top", 5, "labels an image", lower_bound=1)
 flags.DEFINE_bool("json", False, "print JSON")
 

@@ -13,7 +13,7 @@ MAX_ASPECT = 100
 def decode(encoded):
     """Decodes a JPEG (RGB, grey or CMYK), PNG (8 or 16 bits), GIF (first frame) or BMP file into RGB.
 
-    As everyone's training on ImageNet does, it leaves EXIF's orientation aside.
+    An image that EXIF calls turned or mirrored is set upright.
 
     Returns:
         uint8 (height, width, 3).
@@ -24,11 +24,40 @@ def decode(encoded):
     """
     with tf.control_dependencies([_check_size(declared_size(encoded))]):
         image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-    return tf.ensure_shape(image, [None, None, 3])
+    return tf.ensure_shape(_upright(image, _orientation(encoded)), [None, None, 3])
+
+
+# The byte that holds the tag 0x0112, one short number, in the first directory of a JPEG's EXIF, in either byte order.
+_ORIENTATION = (
+    r"\A\C{0,200}?Exif\x00\x00(?:II\C*?\x12\x01\x03\x00\x01\x00\x00\x00(\C)\x00"
+    r"|MM\C*?\x01\x12\x00\x03\x00\x00\x00\x01\x00(\C))\C*\z"
+)
+
+
+def _orientation(encoded):
+    """EXIF's orientation, uint8: 2 to 8 if the image is stored turned or mirrored; anything else if it is not."""
+    start = tf.strings.substr(encoded, 0, 1024)
+    found = tf.strings.regex_replace(start, _ORIENTATION, r"\1\2")
+    found = tf.where(tf.strings.length(found) == 1, found, b"\x01")
+    return tf.io.decode_raw(found, tf.uint8, fixed_length=1)[0]
+
+
+def _upright(image, orientation):
+    """Undoes what an orientation says was done to (height, width, 3)."""
+
+    def among(*values):
+        return tf.reduce_any(orientation == tf.constant(values, tf.uint8))
+
+    def turned():
+        transposed = tf.cond(among(5, 6, 7, 8), lambda: tf.transpose(image, [1, 0, 2]), lambda: image)
+        left_right = tf.cond(among(2, 3, 6, 7), lambda: transposed[:, ::-1], lambda: transposed)
+        return tf.cond(among(3, 4, 7, 8), lambda: left_right[::-1], lambda: left_right)
+
+    return tf.cond((orientation >= 2) & (orientation <= 8), turned, lambda: image)
 
 
 def declared_size(encoded):
-    """The (height, width) that an image file's header claims, int64 (2,); zeros where it cannot be told.
+    """The (height, width) as stored that an image file's header claims, int64 (2,); zeros where it cannot be told.
 
     Raises:
         tf.errors.InvalidArgumentError: if it is a JPEG file whose header is damaged.
@@ -73,7 +102,8 @@ def window_of_file(encoded, geometry, place, exact=True):
         geometry, place: as for `images.window_of_pixels`.
         exact: False decodes no more of a JPEG than the window needs, and shrinks it in a way that costs half as much:
             what is left after the decoder's own halvings, a factor below two, is sampled without a filter, at whole
-            pixels' place. The decoder guesses the colour of the last column's far neighbours, which are cut off.
+            pixels' place. The decoder guesses the colour of the last column's far neighbours, which are cut off. Of
+            an image that EXIF calls turned, the window is chosen first and turned then.
 
     Raises:
         tf.errors.InvalidArgumentError: as `decode` does.
@@ -94,12 +124,16 @@ _RATIOS = (1, 2, 4, 8)
 def _of_jpeg(encoded, geometry, place, slowly):
     """The window of a JPEG: quickly, unless it is so small that it must grow."""
     shape = tf.io.extract_jpeg_shape(encoded)[:2]
-    ready = lambda: _ready_window(encoded, shape, geometry, place)  # noqa: E731
-    shrink = [lambda ratio=ratio: _shrunk_window(encoded, shape, geometry, place, ratio) for ratio in _RATIOS]
+    orientation = _orientation(encoded)
+
+    def upright(cut, *ratio):
+        return lambda: _upright(cut(encoded, shape, geometry, place, *ratio), orientation)
+
+    branches = [slowly, upright(_ready_window), *(upright(_shrunk_window, ratio) for ratio in _RATIOS)]
     # One choice, because each costs as much as a dozen small operations.
     bounds = [geometry.resize, geometry.resize + 1, *(ratio * geometry.resize for ratio in _RATIOS[1:])]
     branch = tf.reduce_sum(tf.cast(tf.reduce_min(shape) >= tf.constant(bounds), tf.int32))
-    return tf.switch_case(branch, [slowly, ready, *shrink])
+    return tf.switch_case(branch, branches)
 
 
 def _ready_window(encoded, shape, geometry, place):

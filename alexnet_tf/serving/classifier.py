@@ -48,9 +48,14 @@ class Classifier:
         """From uint8 (batch, crop, crop, 3) to float32 (batch, classes); usable in a graph."""
         return self.model(self._network_input(pixels), training=False)
 
-    def layers(self, pixels):
-        """As `probabilities`, a dict of `probabilities`, `logits`, `fc7` (batch, 4096) after ReLU, and `pool5`."""
-        return self._layers(self._network_input(pixels), training=False)
+    def layers(self, pixels, *names):
+        """As `probabilities`, {name: layer}: `probabilities`, `logits`, `fc7` (batch, 4096) after ReLU, `pool5`."""
+        outputs = self._layers(self._network_input(pixels), training=False)
+        return {name: outputs[name] for name in names}
+
+    def image_spec(self, batch):
+        """The `tf.TensorSpec` of pixels, named `image`; `batch` may be None for any."""
+        return tf.TensorSpec([batch, self.crop, self.crop, 3], tf.uint8, name="image")
 
     def _network_input(self, pixels):
         return image_functions.subtract_mean(pixels, tf.constant(self.mean))

@@ -8,15 +8,7 @@ import time
 
 import numpy as np
 
-from alexnet_tf.serving import artifacts, manifest, runners
-
-FORMATS = ("saved_model", *artifacts.TFLITE_FORMATS)
-# Integers throughout need a network with room for them: a very narrow one does not pass.
-DEFAULT_FORMATS = FORMATS[:-1]
-# Largest error of a probability, relative to the largest probability, that a format may make.
-BOUNDS = {
-    "saved_model": 1e-4, "tflite": 1e-4, "tflite_float16": 2e-2, "tflite_int8": 2e-1, "tflite_full_int8": 4e-1,
-}  # fmt: skip
+from alexnet_tf.serving import formats, manifest, runners, saved_model
 
 
 class ParityError(ValueError):
@@ -28,7 +20,7 @@ class Parity:
     """One format against the Keras model on the same images.
 
     Attributes:
-        format: one of `FORMATS`.
+        format: one of `formats.FORMATS`.
         relative_error: the largest difference of a probability, over the largest probability.
         top1_agreement: share of images with the same first label.
         megabytes: size on disk, in 10^6 bytes.
@@ -42,37 +34,38 @@ class Parity:
     milliseconds: float
 
 
-def export(classifier, out, formats, images, preset, calibration=None, about=None):
+def export(classifier, out, kinds, images, preset, options=formats.Options(), about=None):  # noqa: B008 - frozen
     """Exports a classifier.
 
     Args:
         classifier: `Classifier`.
         out: directory to write; a previous export there is replaced, and only once all formats agree.
-        formats: some of `FORMATS`.
+        kinds: some of `formats.FORMATS`.
         images: uint8 (count, crop, crop, 3), real images to compare on.
         preset: name of the preset, for the manifest.
-        calibration: uint8 (count, crop, crop, 3), training images for `tflite_full_int8`; `images` if not given.
+        options: `formats.Options`; without images for calibration, `images` serve for that.
         about: dictionary for manifest and model card: what the network was trained on, its error.
 
     Returns:
         A list of `Parity`, one a format.
 
     Raises:
-        ValueError: on an unknown format, no image, or an `out` that is not a previous export's or cannot be
-            written to.
+        ValueError: on an unknown format, one that needs what is not installed, no image, or an `out` that is not a
+            previous export's or cannot be written to.
         ParityError: if a format is beyond its bound; nothing is left of this export, the previous one stays.
     """
     out = pathlib.Path(out).absolute()
-    check(out, formats)
+    check(out, kinds)
     if not len(images):
         raise ValueError("images must hold at least one image to compare on. Received: none")
+    if not len(options.calibration):
+        options = dataclasses.replace(options, calibration=images)
     aside, previous = _beside(out, "partial"), _beside(out, "previous")
     aside.mkdir()
     try:
         described = manifest.describe(classifier, preset, about or {})
-        (aside / manifest.LABELS).write_text("\n".join(classifier.class_names) + "\n")
-        calibration = images if calibration is None else calibration
-        rows = [_write(classifier, aside, kind, images, calibration, described) for kind in formats]
+        (aside / manifest.LABELS).write_text(manifest.labels(classifier.class_names))
+        rows = [_write(classifier, aside, kind, images, options, described) for kind in kinds]
         encoded, test = manifest.test_of(runners.classifier_runner(classifier), images[0])
         (aside / manifest.TEST_IMAGE).write_bytes(encoded)
         described |= {"images": len(images), "parity": [dataclasses.asdict(row) for row in rows], "test": test}
@@ -88,11 +81,9 @@ def export(classifier, out, formats, images, preset, calibration=None, about=Non
     return rows
 
 
-def check(out, formats):
+def check(out, kinds):
     """Raises ValueError, before any long work, if `export` could not write these formats there."""
-    unknown = [kind for kind in formats if kind not in FORMATS]
-    if unknown or not formats:
-        raise ValueError(f"formats must be some of {', '.join(FORMATS)}. Received: formats={','.join(formats)}")
+    formats.check(kinds)
     out = pathlib.Path(out).absolute()
     if out.exists() and not _is_export(out) and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"out must be new, empty or a previous export. Received: out={str(out)!r}")
@@ -122,30 +113,25 @@ def _is_export(directory):
         return False
 
 
-def path_of(kind):
-    """Where a format lies below an export's directory."""
-    return kind if kind == "saved_model" else f"{kind.replace('tflite', 'model')}.tflite"
-
-
-def _write(classifier, directory, kind, images, calibration, described):
+def _write(classifier, directory, kind, images, options, described):
     """Writes one format and compares it."""
-    path = directory / path_of(kind)
+    form = formats.FORMATS[kind]
+    path = directory / form.file
+    form.write(classifier, path, options)
     if kind == "saved_model":
-        artifacts.write_saved_model(classifier, path)
-        described["signatures"] = artifacts.tensor_names(path)
-        runner = runners.saved_model_runner(path, described)
-        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    else:
-        path.write_bytes(artifacts.convert_tflite(classifier, kind, calibration))
-        runner = runners.tflite_runner(path, described)
-        size = path.stat().st_size
-    parity = _compare(kind, classifier, runner, images, size)
-    if not parity.relative_error <= BOUNDS[kind]:
+        described["signatures"] = saved_model.tensor_names(path)
+    parity = _compare(kind, classifier, form.open(path, described), images, _size(path))
+    if not parity.relative_error <= form.bound:
         raise ParityError(
             f"{kind} differs from the Keras model by {parity.relative_error:.2g} (relative), more than "
-            f"{BOUNDS[kind]:g}; nothing was exported"
+            f"{form.bound:g}; nothing was exported"
         )
     return parity
+
+
+def _size(path):
+    """Bytes of a file, or of all in a directory."""
+    return sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
 
 
 def _compare(kind, classifier, runner, images, size):
@@ -186,10 +172,11 @@ def verify(directory):
     encoded = (directory / test["image"]).read_bytes()
     rows = []
     for row in described["parity"]:
-        runner = runners.open_runner(directory / path_of(row["format"]))
+        form = formats.FORMATS[row["format"]]
+        runner = form.open(directory / form.file, described)
         probabilities = dict(zip(runner.class_names, runner.classify(encoded), strict=True))
         pairs = zip(test["labels"], test["probabilities"], strict=True)
         error = max(abs(probabilities[label] - expected) for label, expected in pairs) / test["probabilities"][0]
         first = max(probabilities, key=probabilities.get) == test["labels"][0]
-        rows.append((row["format"], float(error), BOUNDS[row["format"]], first))
+        rows.append((row["format"], float(error), form.bound, first))
     return rows

@@ -31,8 +31,8 @@ def describe(classifier, preset, about):
         "resize": classifier.resize,
         "crop": classifier.crop,
         "preprocessing": {
-            "1 decode": "JPEG, PNG, GIF (first frame) or BMP to RGB, uint8, 0 to 255; EXIF's orientation is not "
-            f"applied; at most {files.MAX_PIXELS} pixels, sides within 1:{files.MAX_ASPECT}",
+            "1 decode": "JPEG, PNG, GIF (first frame) or BMP to RGB, uint8, 0 to 255, transparency dropped; a JPEG set "
+            f"upright by EXIF's orientation; at most {files.MAX_PIXELS} pixels, sides within 1:{files.MAX_ASPECT}",
             "2 resize": f"the shorter side to {classifier.resize} pixels, the other in proportion, both rounded; "
             "bilinear with anti-aliasing (a triangle filter as wide as the reduction), half-pixel centres; rounded to "
             "uint8",
@@ -44,6 +44,11 @@ def describe(classifier, preset, about):
         | {"python": platform.python_version(), "machine": platform.machine()},
         "about": about,
     }
+
+
+def labels(class_names):
+    """The text of `labels.txt`: one class name a line, in the order of the outputs."""
+    return "\n".join(class_names) + "\n"
 
 
 def test_of(runner, pixels):

@@ -1,4 +1,4 @@
-"""One face for a network in memory, a SavedModel and a TFLite file."""
+"""One face for a network in memory, a SavedModel, a TFLite file and an ONNX file."""
 
 import pathlib
 
@@ -65,20 +65,36 @@ def tflite_runner(file, description):
     return _described(run, description)
 
 
+def onnx_runner(file, description):
+    """A `Runner` over an exported ONNX file; needs the extra `onnx`."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ValueError(f"model needs onnxruntime: pip install 'alexnet-tf[onnx]'. Received: {str(file)!r}") from error
+    try:
+        session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    except Exception as error:  # Its exceptions have no common class.
+        raise ValueError(f"model cannot be read as an ONNX file: {error}. Received: {str(file)!r}") from error
+    return _described(lambda pixels: session.run(["probabilities"], {"image": pixels})[0], description)
+
+
+_RUNNER_OF_SUFFIX = {".tflite": tflite_runner, ".onnx": onnx_runner}
+
+
 def open_runner(path):
-    """Opens an export's directory, its `saved_model` directory or one of its TFLite files.
+    """Opens an export's directory, its `saved_model` directory, or one of its TFLite or ONNX files.
 
     Raises:
         ValueError: if it is none of these, or the manifest beside it is missing.
     """
     path = pathlib.Path(path)
-    if path.suffix == ".tflite" and path.is_file():
-        return tflite_runner(path, manifest.read(path.parent))
+    if path.suffix in _RUNNER_OF_SUFFIX and path.is_file():
+        return _RUNNER_OF_SUFFIX[path.suffix](path, manifest.read(path.parent))
     for directory in (path / "saved_model", path):
         if (directory / "saved_model.pb").is_file():
             return saved_model_runner(directory, manifest.read(directory.parent))
     raise ValueError(
-        f"model must be a run's workdir, an exported SavedModel or a .tflite file. Received: {str(path)!r}"
+        f"model must be a run's workdir, an exported SavedModel, or a .tflite or .onnx file. Received: {str(path)!r}"
     )
 
 

@@ -1,0 +1,32 @@
+"""Labels image files with an exported TFLite file through MediaPipe; needs mediapipe, NumPy and Pillow.
+
+python label_mediapipe.py EXPORT/model.tflite photo.jpg …
+
+Prints "file<TAB>label<TAB>score" for the five best labels of each file, best first. The labels come from the file's own
+metadata. MediaPipe would squeeze a photograph into a square, so it is given the square that the manifest asks for.
+"""
+
+import sys
+
+import mediapipe
+import photos
+from mediapipe.tasks.python import BaseOptions, vision
+
+
+def main():
+    """Labels one file after the other."""
+    model, *files = sys.argv[1:]
+    base = BaseOptions(model_asset_path=model)
+    options = vision.ImageClassifierOptions(base_options=base, max_results=photos.TOP)
+    with vision.ImageClassifier.create_from_options(options) as classifier:
+
+        def answer(pixels):
+            image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels)
+            categories = classifier.classify(image).classifications[0].categories
+            return [(category.category_name, category.score) for category in categories]
+
+        photos.print_labels(files, photos.read_manifest(model), answer)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""What a photograph goes through before the network sees it, as the manifest of an export says, and how answers are
+printed; needs NumPy and Pillow."""
+
+import json
+import pathlib
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+TOP = 5
+
+# What Pillow raises for a file that is no image, is cut short, or claims to be enormous.
+UNREADABLE = (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+
+
+def read_manifest(model):
+    """The manifest beside a model's file."""
+    return json.loads((pathlib.Path(model).parent / "manifest.json").read_text())
+
+
+def prepare(file, resize, crop):
+    """Decodes, sets upright, resizes the shorter side, and cuts the centre: uint8 (crop, crop, 3)."""
+    image = ImageOps.exif_transpose(Image.open(file)).convert("RGB")
+    scale = resize / min(image.size)
+    image = image.resize([round(side * scale) for side in image.size], Image.BILINEAR)
+    left, top = (image.width - crop) // 2, (image.height - crop) // 2
+    return np.asarray(image.crop((left, top, left + crop, top + crop)))
+
+
+def best(probabilities, labels):
+    """The (label, probability) of the best classes, best first."""
+    return [(labels[index], probabilities[index]) for index in np.argsort(probabilities)[::-1][:TOP]]
+
+
+def print_labels(files, manifest, answer):
+    """Prints "file<TAB>label<TAB>score" for the labels that `answer` gives for each file's pixels.
+
+    What is no image is "invalid".
+    """
+    for file in files:
+        try:
+            pixels = prepare(file, manifest["resize"], manifest["crop"])
+        except UNREADABLE:
+            print(f"{file}\tinvalid\t{0:.6f}")
+            continue
+        for label, score in answer(pixels):
+            print(f"{file}\t{label}\t{score:.6f}")
