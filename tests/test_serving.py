@@ -133,8 +133,10 @@ def test_the_manifest_lets_others_do_the_same(tmp_path):
         image = Image.open(io.BytesIO(encoded)).convert("RGB")
         scale = manifest["resize"] / min(image.size)
         image = image.resize([round(side * scale) for side in image.size], Image.BILINEAR)
-        left, top = ((side - manifest["crop"]) // 2 for side in image.size)
-        pixels = np.array(image.crop((left, top, left + manifest["crop"], top + manifest["crop"])))
+        for size in (manifest["resize"], manifest["crop"]):
+            left, top = ((side - size) // 2 for side in image.size)
+            image = image.crop((left, top, left + size, top + size))
+        pixels = np.array(image)
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pixels[None])
         interpreter.invoke()
         answer = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]

@@ -52,6 +52,16 @@ def classifier(run):
     return Classifier(run.model, run.mean, run.geometry.resize, run.geometry.crop, run.class_names)
 
 
+def print_parity(rows):
+    """Prints a list of `Parity` as a table."""
+    print(f"{'format':<18}{'MB':>8}{'relative error':>17}{'same top-1':>13}{'ms':>7}")
+    for row in rows:
+        print(
+            f"{row.format:<18}{row.megabytes:>8.1f}{row.relative_error:>17.1e}{row.top1_agreement:>13.1%}"
+            f"{row.milliseconds:>7.1f}"
+        )
+
+
 def one_line(error):
     """An error's message on one line, without what TensorFlow puts round a failed assertion."""
     text = " ".join((getattr(error, "message", None) or str(error)).split())

@@ -29,12 +29,7 @@ def main(argv):
     calibration = run.images("train", CALIBRATION_IMAGES) if "tflite_full_int8" in FLAGS.formats else ()
     options = Options(FLAGS.ten_views, calibration)
     rows = export(common.classifier(run), FLAGS.out, FLAGS.formats, images, run.recipe.preset, options, run.about)
-    print(f"{'format':<18}{'MB':>8}{'relative error':>17}{'same top-1':>13}{'ms':>7}")
-    for row in rows:
-        print(
-            f"{row.format:<18}{row.megabytes:>8.1f}{row.relative_error:>17.1e}{row.top1_agreement:>13.1%}"
-            f"{row.milliseconds:>7.1f}"
-        )
+    common.print_parity(rows)
 
 
 if __name__ == "__main__":

@@ -230,7 +230,7 @@ class _Preparer:
             if form.format == "raw":
                 return tf.constant(b""), image
             record = tf.io.encode_jpeg(image, format="rgb", quality=form.quality, optimize_size=True)
-            return record, tf.io.decode_jpeg(record, channels=3)
+            return record, files.decode(record)
 
         return prepare
 

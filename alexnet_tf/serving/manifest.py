@@ -36,8 +36,8 @@ def describe(classifier, preset, about):
             "2 resize": f"the shorter side to {classifier.resize} pixels, the other in proportion, both rounded; "
             "bilinear with anti-aliasing (a triangle filter as wide as the reduction), half-pixel centres; rounded to "
             "uint8",
-            "3 crop": f"the central {classifier.crop} by {classifier.crop}; where the margin is odd, a pixel nearer to "
-            "the top and left",
+            "3 crop": f"the central {classifier.resize} by {classifier.resize}, and of that the central "
+            f"{classifier.crop} by {classifier.crop}; where a margin is odd, a pixel nearer to the top and left",
             "4 mean": "subtracted inside every exported file, which take uint8",
         },
         "versions": {name: importlib.metadata.version(name) for name in _PACKAGES}

@@ -15,7 +15,11 @@ def main():
     """Labels all files as one batch."""
     export, *files = sys.argv[1:]
     classify = tf.saved_model.load(str(pathlib.Path(export) / "saved_model")).signatures["serving_default"]
-    answers = classify(encoded=tf.constant([pathlib.Path(file).read_bytes() for file in files]))
+    try:
+        encoded = [pathlib.Path(file).read_bytes() for file in files]
+    except OSError as error:
+        sys.exit(f"error: {error.filename}: {error.strerror}")
+    answers = classify(encoded=tf.constant(encoded))
     for file, labels, scores in zip(files, answers["labels"].numpy(), answers["scores"].numpy(), strict=True):
         for label, score in zip(labels, scores, strict=True):
             print(f"{file}\t{label.decode()}\t{score:.6f}")

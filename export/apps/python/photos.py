@@ -3,6 +3,7 @@ printed; needs NumPy and Pillow."""
 
 import json
 import pathlib
+import sys
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -23,8 +24,13 @@ def prepare(file, resize, crop):
     image = ImageOps.exif_transpose(Image.open(file)).convert("RGB")
     scale = resize / min(image.size)
     image = image.resize([round(side * scale) for side in image.size], Image.BILINEAR)
-    left, top = (image.width - crop) // 2, (image.height - crop) // 2
-    return np.asarray(image.crop((left, top, left + crop, top + crop)))
+    return np.asarray(central(central(image, resize), crop))
+
+
+def central(image, size):
+    """The central square, where a margin is odd, a pixel nearer to the top and left."""
+    left, top = (image.width - size) // 2, (image.height - size) // 2
+    return image.crop((left, top, left + size, top + size))
 
 
 def best(probabilities, labels):
@@ -38,6 +44,8 @@ def print_labels(files, manifest, answer):
     What is no image is "invalid".
     """
     for file in files:
+        if not pathlib.Path(file).is_file():
+            sys.exit(f"error: {file} is no file")
         try:
             pixels = prepare(file, manifest["resize"], manifest["crop"])
         except UNREADABLE:

@@ -1,0 +1,27 @@
+// LiteRT.js under Node. It is made for browsers' pages and workers, and expects two things that only they have.
+
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
+import { compileFunction } from 'node:vm';
+
+import * as litert from '@litertjs/core';
+
+import { start } from '../web/network.js';
+
+const require = createRequire(import.meta.url);
+
+globalThis.self = globalThis;
+globalThis.importScripts = runLoader;
+
+await start(litert, `${dirname(require.resolve('@litertjs/core'))}/../wasm`);
+
+/** Runs the script that loads the WebAssembly file. It is CommonJS in a package that says it has ES modules only. */
+function runLoader(path) {
+  const module = { exports: {} };
+  const script = compileFunction(readFileSync(path, 'utf8'), ['require', 'module', 'exports', '__dirname']);
+  script(require, module, module.exports, dirname(path));
+  globalThis.ModuleFactory = module.exports;
+}
+
+export { litert };

@@ -1,0 +1,59 @@
+// An export's manifest and files, fetched from a web server.
+
+import { isManifest } from './network.js';
+
+/** Where the export is: `?export=URL`, or `export/` beside the page. */
+export function addressOfExport() {
+  const named = new URLSearchParams(location.search).get('export') ?? 'export/';
+  return new URL(named.endsWith('/') ? named : `${named}/`, document.baseURI);
+}
+
+export async function fetchManifest(address) {
+  const response = await request(new URL('manifest.json', address)).catch((error) => {
+    throw new Error(`${error.message} Put an export at export/ beside this page, or name one with ?export=URL.`);
+  });
+  const manifest = await response.json().catch(() => null);
+  if (!isManifest(manifest)) {
+    throw new Error(`${response.url} is not a manifest that alexnet-tf export wrote.`);
+  }
+  return manifest;
+}
+
+/** The .tflite files that the manifest speaks of: [{file, kind, bytes, difference}]. */
+export function modelsOf(manifest) {
+  return manifest.parity
+    .filter(({ format }) => format.startsWith('tflite'))
+    .map(({ format, relative_error: difference }) => {
+      const file = `${format.replace('tflite', 'model')}.tflite`;
+      const kind = format.slice('tflite_'.length).replace('_', ' ') || 'float32';
+      return { file, kind, bytes: manifest.files[file].bytes, difference };
+    });
+}
+
+/** A file's bytes. `onProgress` is told how many have come. */
+export async function fetchBytes(url, size, onProgress, signal) {
+  const response = await request(url, signal);
+  const bytes = new Uint8Array(size);
+  let received = 0;
+  for (const reader = response.body.getReader(); ; ) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    if (received + value.length <= size) bytes.set(value, received);
+    received += value.length;
+    onProgress(received);
+  }
+  if (received !== size) throw new Error(`${url} has ${received} bytes; the manifest says ${size}.`);
+  return bytes;
+}
+
+export async function fetchBlob(url) {
+  return (await request(url)).blob();
+}
+
+async function request(url, signal) {
+  const response = await fetch(url, { signal }).catch((error) => {
+    throw new Error(`${url} cannot be reached (${error.message}).`);
+  });
+  if (!response.ok) throw new Error(`${url} is not there (HTTP ${response.status}).`);
+  return response;
+}

@@ -1,0 +1,195 @@
+// The page: takes photographs and model files as they come, and lets the one answer for the other.
+
+import { ImageError, decode } from './decode.js';
+import { addressOfExport, fetchBlob, fetchBytes, fetchManifest, modelsOf } from './exported.js';
+import { classify, open, start } from './network.js';
+import { prepare } from './preprocess.js';
+import * as view from './view.js';
+
+const WASM = new URL('node_modules/@litertjs/core/wasm/', document.baseURI).pathname;
+
+const address = addressOfExport();
+
+let litert;
+let manifest;
+let model = null; // Null while one is being fetched.
+let fetching = new AbortController();
+let photo = null; // {pixels, milliseconds}
+let photosTaken = 0;
+
+async function main() {
+  listen();
+  try {
+    if (typeof WebAssembly === 'undefined') {
+      throw new Error('This browser has no WebAssembly, which runs the network. Please use a newer one.');
+    }
+    manifest = await fetchManifest(address);
+    litert = await loadLibrary();
+    view.showClasses(manifest.classes);
+    const models = modelsOf(manifest);
+    const chosen = firstModel(models);
+    view.showModels(models, chosen, changeModel);
+    await changeModel(chosen);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+async function loadLibrary() {
+  try {
+    const library = await import('@litertjs/core');
+    await start(library, WASM);
+    return library;
+  } catch (error) {
+    // A script that does not load is told as an event, which has no message.
+    throw new Error(`LiteRT.js cannot be started; has "npm install" been run? ${error.message ?? ''}`);
+  }
+}
+
+/** The model that `?model=` names, or else the smallest. */
+function firstModel(models) {
+  if (!models.length) throw new Error('This export has no .tflite file.');
+  const named = new URLSearchParams(location.search).get('model');
+  if (!named) return models.reduce((one, other) => (other.bytes < one.bytes ? other : one));
+  const found = models.find(({ file }) => file === named);
+  if (!found) throw new Error(`This export has no ${named}; it has ${models.map(({ file }) => file).join(', ')}.`);
+  return found;
+}
+
+// --- the model
+
+/** Fetches and opens another model file; the photograph that is shown is answered anew. */
+async function changeModel(choice) {
+  fetching.abort();
+  fetching = new AbortController();
+  const { signal } = fetching;
+  model?.delete();
+  model = null;
+  view.hideProblem();
+  changeState(photo ? 'busy' : 'loading');
+  try {
+    const opened = await openModel(choice, signal);
+    // Opening cannot be interrupted: the user may have taken another one meanwhile.
+    if (signal.aborted) return opened.delete();
+    model = opened;
+  } catch (error) {
+    if (!signal.aborted) fail(new Error(`The model cannot be opened. ${error.message ?? error}`));
+    return;
+  }
+  view.showReady(choice);
+  if (photo) return answer();
+  // Otherwise a photograph is being read, or has been refused.
+  if (view.getState() !== 'loading') return;
+  changeState('ready');
+  view.announce('The model is ready.');
+}
+
+async function openModel(choice, signal) {
+  const show = (received) => view.showFetching(choice, received);
+  show(0);
+  const bytes = await fetchBytes(new URL(choice.file, address), choice.bytes, show, signal);
+  view.showOpening(choice);
+  await painted();
+  signal.throwIfAborted();
+  return open(litert, bytes);
+}
+
+// --- the photograph
+
+/** Shows a photograph and answers for it; of several taken in a row, only the last one. */
+async function takePhoto(blob, name) {
+  const number = ++photosTaken;
+  const began = performance.now();
+  changeState('busy');
+  view.hideProblem();
+  try {
+    const image = await decode(blob);
+    if (number !== photosTaken) return;
+    const pixels = prepare(image, manifest.resize, manifest.crop);
+    photo = { pixels, milliseconds: performance.now() - began };
+  } catch (error) {
+    if (number === photosTaken) refuse(name, error);
+    return;
+  }
+  view.showPhoto(blob, name);
+  await answer();
+  // On a phone the answer may lie below the photograph.
+  view.element('answer').scrollIntoView({ block: 'nearest' });
+}
+
+async function takeSample() {
+  const name = manifest.test.image;
+  try {
+    await takePhoto(await fetchBlob(new URL(name, address)), name);
+  } catch (error) {
+    view.showProblem(error.message, 'invalid');
+  }
+}
+
+function refuse(name, error) {
+  if (!(error instanceof ImageError)) throw error;
+  photo = null;
+  view.clearPhoto();
+  view.showProblem(`${name} ${error.message}`, 'invalid');
+}
+
+// --- the answer
+
+/** Called when there is a new photograph or a new model; whichever comes last brings the answer. */
+async function answer() {
+  await painted();
+  if (!photo || !model) return;
+  const began = performance.now();
+  const answers = await classify(litert, model, manifest, photo.pixels);
+  view.showTimes(photo.milliseconds, performance.now() - began);
+  view.showAnswer(answers);
+  view.showWindow(photo.pixels, manifest.crop);
+  changeState('answered');
+  view.announce(view.spoken(answers));
+}
+
+function fail(error) {
+  view.showNoModel();
+  view.showProblem(error.message, 'failed');
+  changeState('failed');
+}
+
+/** Lets the browser draw before the network takes the page's only thread. */
+function painted() {
+  return new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+}
+
+// --- what the user does
+
+function changeState(state) {
+  view.setState(state);
+  view.element('file').disabled = view.element('sample').disabled = !usable();
+}
+
+/** Whether a photograph can be taken: not before it is known what to do with it, nor after the model has failed. */
+function usable() {
+  return manifest && view.getState() !== 'failed';
+}
+
+function listen() {
+  const take = (file) => file && usable() && takePhoto(file, file.name).catch(fail);
+  view.element('file').addEventListener('change', ({ target }) => {
+    take(target.files[0]);
+    // Otherwise the same file, chosen again, would be no change.
+    target.value = '';
+  });
+  view.element('sample').addEventListener('click', takeSample);
+  document.addEventListener('paste', ({ clipboardData }) => take(clipboardData.files[0]));
+  document.addEventListener('dragover', (event) => {
+    event.preventDefault();
+    document.body.classList.add('dragging');
+  });
+  document.addEventListener('dragleave', () => document.body.classList.remove('dragging'));
+  document.addEventListener('drop', (event) => {
+    event.preventDefault();
+    document.body.classList.remove('dragging');
+    take(event.dataTransfer.files[0]);
+  });
+}
+
+main();

@@ -1,0 +1,100 @@
+// From a photograph's pixels to the network's, as the export's manifest.json says; for browsers and Node alike.
+
+// The limits that the export sets itself: a larger image, or a slimmer one, counts as no image.
+const MAX_PIXELS = 100_000_000;
+const MAX_ASPECT = 100;
+
+const CHANNELS = 3;
+
+/** Throws a RangeError for an image that is too large or too slim. */
+export function checkSize(width, height) {
+  const [short, long] = width < height ? [width, height] : [height, width];
+  if (width * height > MAX_PIXELS || long > MAX_ASPECT * short) {
+    throw new RangeError(
+      `an image must have at most ${MAX_PIXELS} pixels and sides within 1:${MAX_ASPECT}. ` +
+        `Received: ${width} by ${height}`,
+    );
+  }
+}
+
+/**
+ * Resizes the shorter side to `resize` pixels and cuts the centre, `crop` by `crop`.
+ *
+ * `image` is {data, width, height}: RGB or RGBA bytes, row by row from the top; alpha is left out without blending.
+ * Returns RGB bytes in the same order. Only those pixels that lie within the window are computed.
+ */
+export function prepare({ data, width, height }, resize, crop) {
+  const columns = windowTaps(width, Math.min(width, height), resize, crop);
+  const rows = windowTaps(height, Math.min(width, height), resize, crop);
+  const image = { data, width, stride: data.length / (width * height) };
+  const top = rows[0].first;
+  return resizeRows(resizeColumns(image, columns, top, lastOf(rows)), rows, top, crop);
+}
+
+/** For each pixel of the window along one axis: which source pixels it is made of, and with what weights. */
+function windowTaps(size, shorter, resize, crop) {
+  const target = roundHalfToEven(size * (resize / shorter));
+  // The centre of the central square. Each floor is half a pixel towards the top or left where a margin is odd.
+  const start = Math.floor((target - resize) / 2) + Math.floor((resize - crop) / 2);
+  return Array.from({ length: crop }, (_, index) => triangleTaps(start + index, size, size / target));
+}
+
+/** The weights of a triangle that is as wide as the reduction, which is what prevents aliasing. */
+function triangleTaps(target, size, reduction) {
+  const radius = Math.max(reduction, 1);
+  // Half-pixel centres: pixel i covers i to i + 1, and its centre is at i + 0.5.
+  const centre = (target + 0.5) * reduction;
+  const first = Math.max(Math.ceil(centre - radius - 0.5), 0);
+  const last = Math.min(Math.floor(centre + radius - 0.5), size - 1);
+  const weights = Array.from(
+    { length: last - first + 1 },
+    (_, index) => 1 - Math.abs(first + index + 0.5 - centre) / radius,
+  );
+  // At the border a part of the triangle lies outside, so the rest must be made to sum to 1 again.
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  return { first, weights: weights.map((weight) => weight / sum) };
+}
+
+function lastOf(taps) {
+  const { first, weights } = taps[taps.length - 1];
+  return first + weights.length - 1;
+}
+
+/** The first pass: every source row from `top` to `bottom`, as wide as the window. Kept in float, unrounded. */
+function resizeColumns({ data, width, stride }, columns, top, bottom) {
+  const narrow = new Float32Array((bottom - top + 1) * columns.length * CHANNELS);
+  let out = 0;
+  for (let y = top; y <= bottom; y++) {
+    for (const { first, weights } of columns) {
+      const start = (y * width + first) * stride;
+      for (let channel = 0; channel < CHANNELS; channel++) {
+        let sum = 0;
+        for (let i = 0; i < weights.length; i++) sum += weights[i] * data[start + i * stride + channel];
+        narrow[out++] = sum;
+      }
+    }
+  }
+  return narrow;
+}
+
+/** The second pass: as high as the window, too, and rounded. `narrow` begins with source row `top`. */
+function resizeRows(narrow, rows, top, crop) {
+  const length = crop * CHANNELS;
+  // This kind of array rounds what is put in it, halves to even as TensorFlow does, and clips it to 0 to 255.
+  const pixels = new Uint8ClampedArray(rows.length * length);
+  rows.forEach(({ first, weights }, y) => {
+    for (let x = 0; x < length; x++) {
+      let sum = 0;
+      for (let i = 0; i < weights.length; i++) sum += weights[i] * narrow[(first - top + i) * length + x];
+      pixels[y * length + x] = sum;
+    }
+  });
+  return new Uint8Array(pixels.buffer);
+}
+
+/** As Python and TensorFlow round; Math.round takes every half up, which can shift the window by a pixel. */
+function roundHalfToEven(number) {
+  const floor = Math.floor(number);
+  if (number - floor !== 0.5) return Math.round(number);
+  return floor % 2 === 0 ? floor : floor + 1;
+}
