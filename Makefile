@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench apps clean
 
 # The first target that needs it makes the environment; later runs find the stamp.
 .venv/.installed: setup.py pyproject.toml
@@ -22,5 +22,11 @@ lint: .venv/.installed
 bench: .venv/.installed
 	$(BIN)/python tools/benchmark_step.py
 
+# Every program of export/apps over the same images; needs Node, a C compiler and, to install what is missing, root.
+apps: .venv/.installed
+	$(BIN)/python tools/apps.py --out=apps
+
 clean:
-	rm -rf .venv build dist demo *.egg-info
+	rm -rf .venv build dist demo apps *.egg-info export/apps/*/node_modules
+	$(MAKE) -C export/apps/c clean
+	$(MAKE) -C export/apps/litert_c clean

@@ -1,0 +1,207 @@
+#include "image.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// No other formats: each is more code that a damaged file can reach.
+#define STBI_ONLY_BMP
+#define STBI_ONLY_JPEG
+#define STBI_ONLY_PNG
+#define STBI_NO_STDIO
+#define STB_IMAGE_IMPLEMENTATION
+#include <stb/stb_image.h>
+
+enum { CHANNELS = 3, MAX_PIXELS = 100000000, MAX_ASPECT = 100 };
+
+typedef struct {
+  int width, height;
+  uint8_t* pixels;  // RGB, row by row; to be freed
+} Image;
+
+static void* allocate(size_t size) {
+  void* memory = malloc(size);
+  if (!memory) {
+    fputs("error: out of memory\n", stderr);
+    exit(1);
+  }
+  return memory;
+}
+
+// --- A JPEG file's segments: what stb_image does not look at ---
+
+static size_t number(const uint8_t* bytes, int count, bool lowest_first) {
+  size_t value = 0;
+  for (int i = 0; i < count; i++) value = value << 8 | bytes[lowest_first ? count - 1 - i : i];
+  return value;
+}
+
+// EXIF is a TIFF file: a header that says where the first directory lies, which has 12 bytes an entry.
+static int orientation_in_tiff(const uint8_t* tiff, size_t size) {
+  if (size < 8) return 1;
+  bool lowest_first = tiff[0] == 'I';
+  size_t at = number(tiff + 4, 4, lowest_first);
+  if (at + 2 > size) return 1;
+  size_t entries = number(tiff + at, 2, lowest_first);
+  for (at += 2; entries > 0 && at + 12 <= size; at += 12, entries--) {
+    if (number(tiff + at, 2, lowest_first) != 0x0112) continue;
+    int orientation = number(tiff + at + 8, 2, lowest_first);
+    return orientation >= 1 && orientation <= 8 ? orientation : 1;
+  }
+  return 1;
+}
+
+// stb_image 2.27 writes beyond the end of a Huffman table that claims more than 256 codes.
+static bool huffman_tables_fit(const uint8_t* table, size_t size) {
+  enum { LENGTHS = 16, HEAD = 1 + LENGTHS, MAX_CODES = 256 };
+  while (size > 0) {
+    if (size < HEAD) return false;
+    size_t codes = 0;
+    for (int i = 1; i <= LENGTHS; i++) codes += table[i];
+    if (codes > MAX_CODES || HEAD + codes > size) return false;
+    table += HEAD + codes;
+    size -= HEAD + codes;
+  }
+  return true;
+}
+
+// Whether the file can be given to stb_image; `orientation` becomes EXIF's, from 1, upright, to 8.
+static bool inspect_jpeg(const uint8_t* encoded, size_t size, int* orientation) {
+  enum { HUFFMAN = 0xC4, RESTART = 0xD0, START = 0xD8, END = 0xD9, APP1 = 0xE1, FILL = 0xFF, FIRST = 0xC0, NAME = 6 };
+  *orientation = 1;
+  if (size == 0 || encoded[0] != FILL) return true;  // Some other format.
+  for (size_t at = 0; at + 4 <= size;) {
+    int marker = encoded[at + 1];
+    // Compressed data lies between segments as well; a marker cannot occur in it but for those that have no length.
+    if (encoded[at] != FILL || marker < FIRST || (marker >= RESTART && marker <= START) || marker == FILL) {
+      at++;
+      continue;
+    }
+    if (marker == END) return true;
+    const uint8_t* content = encoded + at + 4;
+    size_t length = number(encoded + at + 2, 2, false);
+    if (length < 2 || length > size - at - 2) return false;
+    if (marker == HUFFMAN && !huffman_tables_fit(content, length - 2)) return false;
+    if (marker == APP1 && length >= 2 + NAME && memcmp(content, "Exif\0", NAME) == 0)
+      *orientation = orientation_in_tiff(content + NAME, length - 2 - NAME);
+    at += 2 + length;
+  }
+  return true;
+}
+
+// Undoes an orientation: 2 to 4 are mirrored or upside down, in 5 to 8 rows and columns are exchanged as well.
+static Image turn(Image image, int orientation) {
+  if (orientation == 1) return image;
+  bool exchanged = orientation >= 5;
+  bool from_right = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+  bool from_below = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+  Image turned = {exchanged ? image.height : image.width, exchanged ? image.width : image.height, NULL};
+  uint8_t* target = turned.pixels = allocate((size_t)image.width * image.height * CHANNELS);
+  for (int row = 0; row < turned.height; row++)
+    for (int column = 0; column < turned.width; column++, target += CHANNELS) {
+      int x = exchanged ? row : column, y = exchanged ? column : row;
+      if (from_right) x = image.width - 1 - x;
+      if (from_below) y = image.height - 1 - y;
+      memcpy(target, image.pixels + ((size_t)y * image.width + x) * CHANNELS, CHANNELS);
+    }
+  free(image.pixels);
+  return turned;
+}
+
+// --- Decoding ---
+
+static bool acceptable(int width, int height) {
+  int64_t shorter = width < height ? width : height, longer = width < height ? height : width;
+  return shorter > 0 && shorter * longer <= MAX_PIXELS && longer <= MAX_ASPECT * shorter;
+}
+
+static bool decode(const uint8_t* encoded, size_t size, Image* image) {
+  int channels, orientation;
+  if (size > INT_MAX || !inspect_jpeg(encoded, size, &orientation)) return false;
+  // The header is looked at first: a small file may claim a size for which no memory should be taken.
+  if (!stbi_info_from_memory(encoded, size, &image->width, &image->height, &channels) ||
+      !acceptable(image->width, image->height))
+    return false;
+  image->pixels = stbi_load_from_memory(encoded, size, &image->width, &image->height, &channels, CHANNELS);
+  if (!image->pixels) return false;
+  *image = turn(*image, orientation);
+  return true;
+}
+
+// --- Resizing ---
+
+// Those pixels of a line that make up one pixel of the resized line.
+typedef struct {
+  int first, count;
+  float* weights;  // to be freed
+} Span;
+
+// Bilinear with anti-aliasing: weights fall off on both sides of the new pixel's centre, like a triangle that is as
+// wide as the reduction. Beyond the border there is nothing, so that what is left must sum to one again.
+// TensorFlow, too, computes in float and divides in this order: half a grey level rounds the same way in both.
+static Span span_of(int pixel, int length, int resized) {
+  float scale = 1 / ((float)resized / length), centre = (pixel + 0.5f) * scale, reach = fmaxf(scale, 1), sum = 0;
+  int first = fmaxf(ceilf(centre - reach - 0.5f), 0), last = fminf(floorf(centre + reach - 0.5f), length - 1);
+  Span span = {first, last - first + 1, allocate((last - first + 1) * sizeof(float))};
+  for (int i = 0; i < span.count; i++) {
+    span.weights[i] = fmaxf(1 - fabsf(first + i + 0.5f - centre) * (1 / reach), 0);
+    sum += span.weights[i];
+  }
+  for (int i = 0; i < span.count; i++) span.weights[i] /= sum;
+  return span;
+}
+
+// A side of the resized image, and where on it the crop begins.
+typedef struct {
+  int length, first;
+} Side;
+
+// First the central square, then the centre of that: both round towards the top and left.
+static Side side_of(int length, double scale, int resize, int crop) {
+  int resized = rint(length * scale);
+  return (Side){resized, (resized - resize) / 2 + (resize - crop) / 2};
+}
+
+// Those rows of the resized image that the crop needs, as wide as the image was: float (crop, width, CHANNELS).
+static float* resize_rows(Image image, Side side, int crop) {
+  const size_t stride = (size_t)image.width * CHANNELS;
+  float* output = allocate(sizeof(float) * crop * stride);
+  for (int row = 0; row < crop; row++) {
+    Span span = span_of(side.first + row, image.height, side.length);
+    for (size_t place = 0; place < stride; place++) {
+      float sum = 0;
+      for (int i = 0; i < span.count; i++) sum += span.weights[i] * image.pixels[(span.first + i) * stride + place];
+      output[row * stride + place] = sum;
+    }
+    free(span.weights);
+  }
+  return output;
+}
+
+// The same for columns; `rows` is what resize_rows returned for an image of this width.
+static void resize_columns(const float* rows, int width, Side side, int crop, uint8_t* output) {
+  for (int column = 0; column < crop; column++) {
+    Span span = span_of(side.first + column, width, side.length);
+    for (int row = 0; row < crop; row++)
+      for (int channel = 0; channel < CHANNELS; channel++) {
+        const float* source = rows + ((size_t)row * width + span.first) * CHANNELS + channel;
+        float sum = 0;
+        for (int i = 0; i < span.count; i++) sum += span.weights[i] * source[i * CHANNELS];
+        output[((size_t)row * crop + column) * CHANNELS + channel] = fminf(rintf(sum), 255);
+      }
+    free(span.weights);
+  }
+}
+
+bool prepare_image(const uint8_t* encoded, size_t size, int resize, int crop, uint8_t* pixels) {
+  Image image;
+  if (!decode(encoded, size, &image)) return false;
+  double scale = (double)resize / (image.width < image.height ? image.width : image.height);
+  float* rows = resize_rows(image, side_of(image.height, scale, resize, crop), crop);
+  resize_columns(rows, image.width, side_of(image.width, scale, resize, crop), crop, pixels);
+  free(rows);
+  free(image.pixels);
+  return true;
+}

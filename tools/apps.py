@@ -1,0 +1,221 @@
+"""Runs every program of export/apps over the same images, and compares their answers with the network's own.
+
+What they need is installed from the registries: a virtual environment of their own, without this package; Node's
+modules; and, as root on Debian, Chromium and stb's headers where they are missing. Nothing is skipped: what cannot be
+run has failed.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from alexnet_tf.cli import common  # noqa: E402
+from alexnet_tf.cli.startup import tf  # noqa: E402
+from alexnet_tf.data import shapes  # noqa: E402
+from alexnet_tf.serving.export import export  # noqa: E402
+from alexnet_tf.serving.formats import FORMATS  # noqa: E402
+from alexnet_tf.serving.runners import open_runner  # noqa: E402
+from alexnet_tf.training.loop import train_and_evaluate  # noqa: E402
+from alexnet_tf.training.recipes import get_recipe  # noqa: E402
+from alexnet_tf.training.runs import load_run  # noqa: E402
+
+APPS = pathlib.Path(__file__).resolve().parent.parent / "export" / "apps"
+KINDS = ("saved_model", "tflite", "tflite_float16", "tflite_int8", "onnx")
+# What another decoder, and another rounding in the filter that resizes, may change of a probability.
+OF_PIXELS = 1e-2
+TOP = 5
+
+
+# A segment of JPEG's that holds EXIF with one tag: the orientation 6, a quarter turn.
+TURNED = bytes.fromhex("ffe10022 457869660000 49492a0008000000 0100 1201 0300 01000000 06000000 00000000")
+
+
+@dataclasses.dataclass(frozen=True)
+class App:
+    """A program, the format that it runs, and the command to which the images are added."""
+
+    name: str
+    kind: str
+    command: list
+
+
+def main():
+    """Prints a line a program; the exit code is 1 if one failed or answered differently."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("apps"), help="directory for all of it")
+    parser.add_argument("--export", type=pathlib.Path, help="an export to use; trains and exports one if not given")
+    parser.add_argument("--images", type=pathlib.Path, help="a directory of images; 20 drawn figures if not given")
+    options = parser.parse_args()
+    out = options.out.absolute()
+    out.mkdir(parents=True, exist_ok=True)
+    directory = (options.export or _export(out / "run", out / "export")).absolute()
+    images = sorted(options.images.absolute().iterdir()) if options.images else _draw_images(out / "images")
+    text = out / "text.jpg"
+    text.write_text("This is no image.\n")
+    python = _install(out)
+    runner = open_runner(directory)
+    expected = {}
+    for image in images:
+        probabilities = runner.classify(image.read_bytes())
+        expected[str(image)] = dict(zip(runner.class_names, probabilities, strict=True))
+    good = True
+    print(
+        f"\n{'program':<28}{'format':<16}{'same top-1':>11}{'largest error':>15}{'bound':>9}{'seconds':>9}", flush=True
+    )
+    with _server(directory, out, python) as address:
+        for app in _apps(directory, out, python, address):
+            begun = time.monotonic()
+            try:
+                answers = _answers([*app.command, *map(str, expected), str(text)])
+                same, error = _compare(answers, expected, str(text))
+            except _Failed as failure:
+                good = False
+                print(f"{app.name:<28}{app.kind:<16}failed: {failure}", flush=True)
+                continue
+            bound = FORMATS[app.kind].bound + OF_PIXELS
+            good = good and same == len(expected) and error <= bound
+            seconds = time.monotonic() - begun
+            counted = f"{same}/{len(expected)}"
+            print(f"{app.name:<28}{app.kind:<16}{counted:>11}{error:>15.1e}{bound:>9.0e}{seconds:>9.1f}", flush=True)
+    return 0 if good else 1
+
+
+class _Failed(Exception):
+    """A program did not do what it should."""
+
+
+def _export(workdir, out):
+    """Trains the demonstration's network, if that is not done yet, and exports it."""
+    if not out.is_dir():
+        recipe = get_recipe("demo")
+        train_and_evaluate(recipe, workdir)
+        run = load_run(workdir)
+        images = run.images("validation", 32)
+        common.print_parity(export(common.classifier(run), out, KINDS, images, recipe.preset, about=run.about))
+    return out
+
+
+def _draw_images(folder):
+    """Twenty held-out figures as files of several kinds, sizes and orientations."""
+    folder.mkdir(exist_ok=True)
+    for index in range(20):
+        pixels, _ = shapes.draw(0, "validation", index)
+        size = [(256, 256), (300, 400), (256, 341), (480, 333)][index % 4]
+        pixels = tf.cast(tf.clip_by_value(tf.image.resize(pixels, size, "bicubic"), 0, 255), tf.uint8)
+        jpeg = tf.io.encode_jpeg(pixels, quality=92).numpy()
+        png = tf.io.encode_png(pixels).numpy()
+        kinds = [("png", png), ("jpg", jpeg), ("jpg", jpeg[:2] + TURNED + jpeg[2:]), ("png", png), ("jpg", jpeg)]
+        suffix, data = kinds[index % len(kinds)]
+        (folder / f"figure{index:02}.{suffix}").write_bytes(data)
+    return sorted(folder.iterdir())
+
+
+def _install(out):
+    """Installs and builds what the programs need; the Python that has the packages of theirs."""
+    environment = out / "venv"
+    python = environment / "bin" / "python"
+    wanted, installed = APPS / "requirements.txt", environment / "installed.txt"
+    if not installed.exists() or installed.read_bytes() != wanted.read_bytes():
+        _do(sys.executable, "-m", "venv", environment)
+        _do(python, "-m", "pip", "install", "-q", "-r", wanted)
+        shutil.copyfile(wanted, installed)
+    missing = [] if shutil.which(os.environ.get("CHROMIUM", "chromium")) else ["chromium"]
+    missing += [] if pathlib.Path("/usr/include/stb/stb_image.h").exists() else ["libstb-dev"]
+    if missing:
+        _do("apt-get", "install", "-y", "-q", "--no-install-recommends", *missing)
+    for folder in ("node", "web"):
+        _do("npm", "ci", "--no-audit", "--no-fund", "--prefix", APPS / folder)
+    for folder in ("c", "litert_c"):
+        _do("make", "-s", "-C", APPS / folder, f"PYTHON={python}")
+    return python
+
+
+def _do(*command):
+    command = [str(part) for part in command]
+    print("+", " ".join(command), flush=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        sys.exit(f"{done.stdout}\nerror: {' '.join(command)} ended with exit code {done.returncode}")
+
+
+@contextlib.contextmanager
+def _server(directory, out, python):
+    """A stand-in for TensorFlow Serving over the export; the addresses of its gRPC and its REST."""
+    models = out / "models"
+    shutil.rmtree(models, ignore_errors=True)
+    _do(python, APPS / "serving" / "layout.py", directory, models)
+    command = [python, "-u", APPS / "serving" / "standin.py", models, "--grpc_port=0", "--rest_port=0"]
+    with (
+        open(out / "server.log", "w") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as server,
+    ):
+        try:
+            lines = []
+            for line in server.stdout:
+                lines.append(line)
+                if found := re.search(r"gRPC on (\S+), REST on (\S+)", line):
+                    yield found.groups()
+                    return
+            sys.exit(f"error: the server did not start: {''.join(lines)}; see {log.name}")
+        finally:
+            server.terminate()
+
+
+def _apps(directory, out, python, address):
+    grpc, rest = address
+    of_python = lambda name: [python, APPS / "python" / f"label_{name}.py"]  # noqa: E731
+    node = ["node", APPS / "node" / "label.mjs"]
+    browser = ["node", APPS / "web" / "drive.mjs"]
+    litert_c = APPS / "litert_c" / "label"
+    tflite = {kind: directory / FORMATS[kind].file for kind in KINDS if kind.startswith("tflite")}
+    yield App("Python, TensorFlow", "saved_model", [*of_python("tensorflow"), directory])
+    yield App("C, TensorFlow", "saved_model", [APPS / "c" / "label", directory])
+    yield App("gRPC", "saved_model", [python, APPS / "serving" / "label_grpc.py", grpc])
+    yield App("REST", "saved_model", [python, APPS / "serving" / "label_rest.py", f"{rest}/alexnet"])
+    yield App("Python, ONNX Runtime", "onnx", [*of_python("onnx"), directory / FORMATS["onnx"].file])
+    for kind, file in tflite.items():
+        yield App("Python, LiteRT", kind, [*of_python("litert"), file])
+        yield App("Python, MediaPipe", kind, [*of_python("mediapipe"), file])
+        yield App("C, LiteRT", kind, [litert_c, file])
+        yield App("Node, LiteRT.js", kind, [*node, file])
+        yield App("browser, LiteRT.js", kind, [*browser, file, f"--screenshots={out / 'screenshots' / kind}"])
+
+
+def _answers(command):
+    """What a program prints: {file: [(label, score)]}."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    if done.returncode:
+        raise _Failed(f"exit code {done.returncode}: {done.stderr.strip().splitlines()[-1:]}")
+    answers = {}
+    for line in done.stdout.splitlines():
+        file, label, score = line.split("\t")
+        answers.setdefault(file, []).append((label, float(score)))
+    return answers
+
+
+def _compare(answers, expected, text):
+    """How many first labels agree, and the largest difference of a probability over the image's largest."""
+    if {label for label, _ in answers.pop(text, [])} != {"invalid"}:
+        raise _Failed("a text file is not called invalid")
+    if answers.keys() != expected.keys() or any(len(rows) != TOP for rows in answers.values()):
+        raise _Failed(f"not {TOP} answers for each of the images")
+    same = sum(rows[0][0] == max(expected[file], key=expected[file].get) for file, rows in answers.items())
+    differences = [
+        abs(score - expected[file][label]) / max(expected[file].values())
+        for file, rows in answers.items()
+        for label, score in rows
+    ]
+    return same, max(differences)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
