@@ -59,10 +59,10 @@ def _check(command, photos, runner, tolerance):
     assert set(answers[str(photos[-1])]) == {("invalid", 0)}
 
 
-# Pillow's filter rounds to 8 bits between its two passes, TensorFlow's does not; and an untrained network is touchy.
+# A pixel that lies between two grey levels may be rounded either way, and an untrained network is touchy.
 @pytest.mark.parametrize(
     "app, model, tolerance",
-    [("label_tensorflow", ".", 1e-5), ("label_litert", "model.tflite", 0.1), ("label_onnx", "model.onnx", 0.1)],
+    [("label_tensorflow", ".", 1e-5), ("label_litert", "model.tflite", 2e-3), ("label_onnx", "model.onnx", 2e-3)],
 )
 def test_python(exported, photos, app, model, tolerance):
     out, runner = exported

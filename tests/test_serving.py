@@ -132,16 +132,18 @@ def test_the_manifest_lets_others_do_the_same(tmp_path):
     for encoded in photos:
         image = Image.open(io.BytesIO(encoded)).convert("RGB")
         scale = manifest["resize"] / min(image.size)
-        image = image.resize([round(side * scale) for side in image.size], Image.BILINEAR)
+        size = [round(side * scale) for side in image.size]
+        colours = [np.asarray(colour.convert("F").resize(size, Image.BILINEAR)) for colour in image.split()]
+        pixels = np.rint(np.stack(colours, -1)).astype(np.uint8)
         for size in (manifest["resize"], manifest["crop"]):
-            left, top = ((side - size) // 2 for side in image.size)
-            image = image.crop((left, top, left + size, top + size))
-        pixels = np.array(image)
+            top, left = ((side - size) // 2 for side in pixels.shape[:2])
+            pixels = pixels[top : top + size, left : left + size]
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], pixels[None])
         interpreter.invoke()
         answer = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
         expected = served(encoded=tf.constant([encoded]))
         assert manifest["classes"][answer.argmax()] == expected["labels"][0, 0].numpy().decode()
+        np.testing.assert_allclose(np.sort(answer)[:-6:-1], expected["scores"][0], atol=2e-3)
 
 
 def test_verify_finds_what_has_changed(tmp_path):

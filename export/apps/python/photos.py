@@ -23,14 +23,17 @@ def prepare(file, resize, crop):
     """Decodes, sets upright, resizes the shorter side, and cuts the centre: uint8 (crop, crop, 3)."""
     image = ImageOps.exif_transpose(Image.open(file)).convert("RGB")
     scale = resize / min(image.size)
-    image = image.resize([round(side * scale) for side in image.size], Image.BILINEAR)
-    return np.asarray(central(central(image, resize), crop))
+    size = [round(side * scale) for side in image.size]
+    # Colour by colour, as floating-point numbers: in an RGB image, Pillow would round between rows and columns.
+    colours = [np.asarray(colour.convert("F").resize(size, Image.BILINEAR)) for colour in image.split()]
+    pixels = np.rint(np.stack(colours, axis=-1)).astype(np.uint8)
+    return central(central(pixels, resize), crop)
 
 
-def central(image, size):
-    """The central square, where a margin is odd, a pixel nearer to the top and left."""
-    left, top = (image.width - size) // 2, (image.height - size) // 2
-    return image.crop((left, top, left + size, top + size))
+def central(pixels, size):
+    """The central square; where a margin is odd, a pixel nearer to the top and left."""
+    top, left = ((side - size) // 2 for side in pixels.shape[:2])
+    return pixels[top : top + size, left : left + size]
 
 
 def best(probabilities, labels):
