@@ -27,7 +27,8 @@ def prepare(file, resize, crop):
     # Colour by colour, as floating-point numbers: in an RGB image, Pillow would round between rows and columns.
     colours = [np.asarray(colour.convert("F").resize(size, Image.BILINEAR)) for colour in image.split()]
     pixels = np.rint(np.stack(colours, axis=-1)).astype(np.uint8)
-    return central(central(pixels, resize), crop)
+    # MediaPipe takes no views.
+    return np.ascontiguousarray(central(central(pixels, resize), crop))
 
 
 def central(pixels, size):
