@@ -47,15 +47,21 @@ def draw(runs, by="epoch"):
         raise ValueError(f"workdir must hold a run that has trained some steps. Received: {', '.join(runs)}")
     figure = style.new_figure(10, 4.6)
     loss, error = figure.subplots(1, 2)
-    looks = itertools.product(_MARKERS, _COLOURS)
+    # Where nothing was validated yet, training need not stand back.
+    validated = any(validation for _, validation in runs.values())
+    width = 1 if validated else 2.2
+    looks = zip(itertools.cycle(_MARKERS), itertools.cycle(_COLOURS), strict=False)
     handles = []
     for (name, (training, validation)), (marker, colour) in zip(runs.items(), looks, strict=False):
         for axes, value in ((loss, "loss"), (error, "top1_error")):
-            axes.plot(*_thinned(training, by, value), color=colour, linewidth=1, alpha=0.7)
+            axes.plot(*_thinned(training, by, value), color=colour, linewidth=width, alpha=0.7)
             found = _points(validation, by, value)
             axes.plot(*found, color=colour, linewidth=2.2, marker=marker, markersize=7, markeredgecolor="white")
-        handles.append(Line2D([], [], color=colour, linewidth=2.2, marker=marker, markersize=7, label=name))
+        look = {"marker": marker, "markersize": 7} if validated else {}
+        handles.append(Line2D([], [], color=colour, linewidth=2.2, label=name, **look))
     _finish(loss, error, by)
+    if validated:
+        _explain(error)
     figure.legend(handles=handles, loc="outside upper center", ncols=min(4, len(handles)), fontsize=12, frameon=False)
     return figure
 
@@ -74,18 +80,25 @@ def _thinned(rows, by, value):
 
 def _finish(loss, error, by):
     loss.set_yscale("log")
-    loss.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5)))
+    low, high = loss.get_ylim()
+    # (the widest span, which marks): as many as there is room for.
+    marks = ((4, (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 7)), (30, (1, 2, 3, 5)), (1000, (1, 3)), (np.inf, (1,)))
+    loss.yaxis.set_major_locator(LogLocator(subs=next(subs for span, subs in marks if high <= span * low)))
     loss.yaxis.set_major_formatter("{x:g}")
     loss.yaxis.set_minor_formatter(NullFormatter())
     error.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
-    kinds = [
-        Line2D([], [], color=style.GREY, linewidth=1, label="training"),
-        Line2D([], [], color=style.GREY, linewidth=2.2, marker="o", markersize=7, label="validation"),
-    ]
-    error.legend(handles=kinds, fontsize=11, frameon=False)
     for axes, title in ((loss, "loss"), (error, "top-1 error")):
         axes.set_title(title, fontsize=13, fontweight="bold", loc="left")
         axes.set_xlabel(by, fontsize=12)
         axes.tick_params(labelsize=11)
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
+
+
+def _explain(axes):
+    """Says which line is which, apart from the runs' colours."""
+    kinds = [
+        Line2D([], [], color=style.GREY, linewidth=1, label="training"),
+        Line2D([], [], color=style.GREY, linewidth=2.2, marker="o", markersize=7, label="validation"),
+    ]
+    axes.legend(handles=kinds, fontsize=11, frameon=False)
