@@ -88,7 +88,8 @@ def draw(predictions, class_names):
         photo.set_title(style.class_name(class_names[label]), fontsize=14, fontweight="bold", color=style.INK)
         _bars(bars, probabilities, label, class_names)
     right = int(predictions.right.sum())
-    figure.suptitle(f"✓ the true label; {right} of these {count} images are right", fontsize=12, color=style.GREY)
+    text = f"✓ marks the true label; {right} right and {count - right} wrong were picked"
+    figure.suptitle(text, fontsize=12, color=style.GREY)
     return figure
 
 
