@@ -43,21 +43,23 @@ def choose(classifier, split, count=8, seed=0):
         seed: non-negative int.
 
     Returns:
-        `Predictions`, in the order drawn.
+        `Predictions`, the right ones first.
     """
     classify = tf.function(classifier.probabilities, jit_compile=False, reduce_retracing=True)
-    rows = []
+    found = {True: [], False: []}
     for images, labels in sample.batches(classifier, split, _POOL * count, seed):
-        rows.extend(zip(images, labels, classify(images).numpy(), strict=True))
-        right = [row[2].argmax() == row[1] for row in rows]
-        if min(sum(right), len(right) - sum(right)) >= (count + 1) // 2:
+        for image, label, answer in zip(images, labels, classify(images).numpy(), strict=True):
+            kind = found[bool(answer.argmax() == label)]
+            if len(kind) < count:
+                # A copy, because a view would keep its whole batch in memory.
+                kind.append((image.copy(), label, answer))
+        if min(map(len, found.values())) >= (count + 1) // 2:
             break
-    if not rows:
+    right, wrong = found[True], found[False]
+    if not right + wrong:
         raise ValueError("dataset has no readable validation image to draw. Received: none")
-    good, bad = np.flatnonzero(right), np.flatnonzero(np.logical_not(right))
-    bad = bad[: max(count // 2, count - len(good))]
-    chosen = np.sort(np.concatenate([good[: count - len(bad)], bad]))
-    return Predictions(*(np.stack(column) for column in zip(*(rows[i] for i in chosen), strict=True)))
+    wrong = wrong[: max(count // 2, count - len(right))]
+    return Predictions(*map(np.stack, zip(*right[: count - len(wrong)], *wrong, strict=True)))
 
 
 def draw(predictions, class_names):

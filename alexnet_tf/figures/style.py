@@ -1,6 +1,7 @@
 """What all pictures share: colours, names of classes, and how a file is written."""
 
 import functools
+import os
 import pathlib
 
 from matplotlib.backend_bases import FigureCanvasBase
@@ -41,13 +42,14 @@ def _imagenet_names():
 
 
 def check_file(path):
-    """Raises ValueError if a figure cannot be written to that path: its suffix, or its directory, is not there."""
+    """Raises ValueError if a figure cannot be written to that path: its suffix or its directory will not do."""
     path = pathlib.Path(path)
-    allowed = sorted(FigureCanvasBase.get_supported_filetypes())
+    # Not what only a LaTeX on this machine could write.
+    allowed = sorted({*FigureCanvasBase.get_supported_filetypes()} - {"pgf"})
     if path.suffix.lower().lstrip(".") not in allowed:
         raise ValueError(f"out must end in one of .{', .'.join(allowed)}. Received: out={str(path)!r}")
-    if not path.parent.is_dir() or path.is_dir():
-        raise ValueError(f"out must be a file in a directory that exists. Received: out={str(path)!r}")
+    if not os.access(path.parent, os.W_OK) or path.is_dir():
+        raise ValueError(f"out must be a file in a directory that can be written to. Received: out={str(path)!r}")
 
 
 def save(figure, path):
