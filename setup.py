@@ -47,6 +47,7 @@ setuptools.setup(
             "opencv-python-headless<5",
             "pillow",
             "torch==2.13.0",
+            "matplotlib",
             *ONNX,
             "tensorflow-serving-api",
         ],

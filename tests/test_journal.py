@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from alexnet_tf.training.journal import STUCK_STEPS, Journal, Meter, StuckLoss
+from alexnet_tf.training.journal import STUCK_STEPS, Journal, Meter, StuckLoss, read_metrics
 
 
 def test_lines_and_events(tmp_path):
@@ -17,6 +17,22 @@ def test_lines_and_events(tmp_path):
     assert row.items() >= {"kind": "train", "step": 2, "epoch": 0.5, "loss": 1.5}.items()
     assert (tmp_path / "train.log").read_text().endswith(" step 2\n")
     assert list((tmp_path / "logs" / "train").iterdir())
+
+
+def test_metrics_are_read_as_the_run_went(tmp_path):
+    journal = Journal(tmp_path, steps_per_epoch=4)
+    for step, loss in ((1, 3.0), (2, 2.5), (3, 9.0)):
+        journal.write("train", step, {"loss": loss})
+    journal.write("validation", 3, {"loss": 2.0})
+    # Killed in the middle of a line, and continued from step 2.
+    with open(tmp_path / "metrics.jsonl", "a") as file:
+        file.write('{"kind": "train", "st')
+    journal.write("train", 3, {"loss": 8.0})
+    journal.write("train", 3, {"loss": 1.5})
+    assert [(row["step"], row["loss"]) for row in read_metrics(tmp_path, "train")] == [(1, 3.0), (2, 2.5), (3, 1.5)]
+    assert [row["loss"] for row in read_metrics(tmp_path, "validation")] == [2.0]
+    with pytest.raises(ValueError, match="metrics.jsonl"):
+        read_metrics(tmp_path / "logs", "train")
 
 
 def test_workers_but_the_chief_are_silent(tmp_path, capsys):

@@ -14,7 +14,8 @@ ALLOWED = {
     "evaluation": {"models", "data", "evaluation"},
     "training": {"models", "data", "evaluation", "training"},
     "serving": {"models", "data", "serving"},
-    "cli": {"models", "data", "evaluation", "training", "serving", "cli"},
+    "figures": {"models", "data", "evaluation", "training", "serving", "figures"},
+    "cli": {"models", "data", "evaluation", "training", "serving", "figures", "cli"},
 }
 
 

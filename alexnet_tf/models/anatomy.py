@@ -36,3 +36,10 @@ def stages(preset):
             own = sum(math.prod(variable.shape) for variable in layer.trainable_weights)
             found[-1] = dataclasses.replace(found[-1], weights=found[-1].weights + own)
     return found
+
+
+def towers(model):
+    """The number of towers that a network's channels are divided into: the most groups of any convolution."""
+    return max(
+        (layer.groups for layer in model.layers if hasattr(layer, "groups") and hasattr(layer, "kernel")), default=1
+    )

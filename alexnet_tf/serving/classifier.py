@@ -44,6 +44,11 @@ class Classifier:
         }
         return keras.Model(self.model.inputs, outputs)
 
+    @property
+    def layer_names(self):
+        """What `layers` knows: tuple of str."""
+        return tuple(self._layers.output)
+
     def probabilities(self, pixels):
         """From uint8 (batch, crop, crop, 3) to float32 (batch, classes); usable in a graph."""
         return self.model(self._network_input(pixels), training=False)

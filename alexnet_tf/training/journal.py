@@ -2,6 +2,7 @@
 
 import json
 import math
+import pathlib
 import resource
 import sys
 import time
@@ -52,6 +53,35 @@ class Journal:
     def _append(self, name, line):
         with open(self._workdir / name, "a") as file:
             file.write(line + "\n")
+
+
+def read_metrics(workdir, kind):
+    """What a run's `metrics.jsonl` says.
+
+    Args:
+        workdir: directory of the run.
+        kind: `"train"` or `"validation"`.
+
+    Returns:
+        A list of rows as dictionaries, by rising step; of steps that were done again after a kill, the last. A line
+        that a kill has cut short is left out.
+
+    Raises:
+        ValueError: if the directory has no `metrics.jsonl`.
+    """
+    path = pathlib.Path(workdir) / METRICS
+    if not path.is_file():
+        raise ValueError(f"workdir must hold a run with {METRICS}. Received: workdir={str(workdir)!r}")
+    rows = {row["step"]: row for row in map(_parsed, path.read_text().splitlines()) if row and row["kind"] == kind}
+    return [rows[step] for step in sorted(rows)]
+
+
+def _parsed(line):
+    """A line's object; None if it is cut short, and maybe run into the next."""
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError:
+        return None
 
 
 class Meter:

@@ -1,0 +1,24 @@
+"""Images of a split, in an order drawn by a seed."""
+
+from alexnet_tf.data import pipeline
+
+BATCH = 32
+
+
+def batches(classifier, split, count, seed):
+    """Yields `count` images of a split, or all it has, as the network sees them; what cannot be read is left out.
+
+    Args:
+        classifier: `alexnet_tf.serving.classifier.Classifier`.
+        split: `alexnet_tf.data.sources.Split`.
+        count: how many.
+        seed: non-negative int that draws which.
+
+    Yields:
+        uint8 (up to `BATCH`, crop, crop, 3), and int64 labels of the same length.
+    """
+    size = min(BATCH, count, split.count)
+    classes = len(classifier.class_names)
+    for batch in pipeline.evaluation_batches(split, classes, size, classifier.geometry, count=count, seed=seed):
+        good = batch["weight"].numpy() > 0
+        yield batch["image"].numpy()[good], batch["label"].numpy()[good]
