@@ -12,6 +12,7 @@ COMMANDS = {
     "export": "write a SavedModel and TFLite files",
     "verify": "check an export on this machine",
     "predict": "label image files",
+    "features": "a layer's output for image files or a dataset",
     "presets": "the networks side by side",
     "weights": "turn published weights into a .weights.h5 file",
 }
