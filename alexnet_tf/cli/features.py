@@ -35,20 +35,10 @@ def main(argv):
     features.check_out(FLAGS.out)
     splits, class_names = _splits_of(FLAGS.dataset) if FLAGS.dataset else ({"file": files_split(files)}, None)
     extractor = _extractor(FLAGS.model, FLAGS.layer)
-    total = sum(split.count for split in splits.values())
-    progress, seen, written = Progress("features", total), 0, 0
-    with features.writing(FLAGS.out, class_names) as write:
-        for part, split in splits.items():
-            for names, labels, values, count in extractor.of_split(split, part, len(class_names or "?")):
-                write(names, labels, values)
-                written, shape = written + len(names), values.shape[1:]
-                progress.update(seen + count)
-            seen += split.count
-        skipped = [name for split in splits.values() for name in sorted(split.skipped)]
-        for name in skipped:
-            print(f"error: {name}: {_reason(name) if files else common.NO_IMAGE}", file=sys.stderr)
-        if not written:
-            raise ValueError("none of the images can be read; nothing is written")
+    progress = Progress("features", sum(split.count for split in splits.values()))
+    written, shape, skipped = features.extract(extractor, splits, FLAGS.out, class_names, progress.update)
+    for name in skipped:
+        print(f"error: {name}: {_reason(name) if files else common.NO_IMAGE}", file=sys.stderr)
     print(f"{FLAGS.out}: {written:,} images, {FLAGS.layer} float32 {'x'.join(map(str, shape))}")
     return 1 if skipped else 0
 

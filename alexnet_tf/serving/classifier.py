@@ -42,6 +42,7 @@ class Classifier:
         """
         # Dropout gives what it gets.
         layers = [layer for layer in self.model.layers[1:] if not isinstance(layer, keras.layers.Dropout)]
+        layers = [layer for layer in layers if layer.name != "probabilities"]
         found, weighted = {layer.name: layer.output for layer in layers}, None
         for layer in layers:
             if isinstance(layer, keras.layers.Activation) and weighted:
@@ -49,12 +50,8 @@ class Classifier:
             elif not isinstance(layer, keras.layers.BatchNormalization):
                 weighted = layer.name if hasattr(layer, "kernel") else None
         del found["fc8"]
-        return {
-            **found,
-            "pool5": self.model.get_layer("flatten").input,
-            "logits": self.model.get_layer("fc8").output,
-            "probabilities": self.model.output,
-        }
+        found["pool5"] = self.model.get_layer("flatten").input
+        return {**found, "logits": self.model.get_layer("fc8").output, "probabilities": self.model.output}
 
     def probabilities(self, pixels):
         """From uint8 (batch, crop, crop, 3) to float32 (batch, classes); usable in a graph."""

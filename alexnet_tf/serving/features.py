@@ -81,6 +81,34 @@ def _check_layer(layer, known):
         raise ValueError(f"layer must be one of {', '.join(known)}. Received: layer={layer!r}")
 
 
+def extract(extractor, splits, out, class_names=None, progress=lambda count: None):
+    """Writes the features of all images that can be read.
+
+    Args:
+        extractor: `Extractor`.
+        splits: {name of the part: `alexnet_tf.data.sources.Split`}, written one after the other.
+        out, class_names: as for `writing`.
+        progress: called after each batch with the number of images so far.
+
+    Returns:
+        How many images were written, the shape of one's features, and the names of those that could not be read.
+
+    Raises:
+        ValueError: if none could be read; nothing is written.
+    """
+    written, seen = 0, 0
+    with writing(out, class_names) as write:
+        for part, split in splits.items():
+            for names, labels, features, count in extractor.of_split(split, part, len(class_names or "?")):
+                write(names, labels, features)
+                written, shape = written + len(names), features.shape[1:]
+                progress(seen + count)
+            seen += split.count
+        if not written:
+            raise ValueError(f"none of the {seen} images can be read; nothing is written")
+    return written, shape, [name for split in splits.values() for name in sorted(split.skipped)]
+
+
 def check_out(out):
     """Raises ValueError if features cannot be written to a file of that name."""
     out = pathlib.Path(out)
