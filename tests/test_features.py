@@ -149,5 +149,5 @@ def test_a_layer_is_meant_with_the_relu_that_follows_at_once(name, relu):
     assert outputs["conv1"] is model.get_layer(relu).output and outputs["fc7"] is model.get_layer("relu7").output
     assert outputs["logits"] is model.get_layer("fc8").output and outputs["probabilities"] is model.output
     assert outputs["pool5"].shape[1:] == (1, 1, 16) and "fc8" not in outputs and "drop6" not in outputs
-    with pytest.raises(ValueError, match="layer must be one of .*pool5, .*logits, probabilities. Rec: layer='x'"):
+    with pytest.raises(ValueError, match="layer must be one of conv1, .*pool5.*, logits, probabilities. Received"):
         classifier_extractor(classifier, "x")

@@ -61,7 +61,7 @@ def test_frozen_layers_are_bit_unchanged_and_the_others_learn(source, folder, tm
     np.testing.assert_array_equal(run.mean, runs.load_run(source).mean)
     learning = sum(array.size for name in ("fc6", "fc7", "fc8") for array in after[name])
     said = capsys.readouterr().err
-    assert "conv1 to conv5 stay as they are; fc6 to fc7 at a rate of 0.0003 and a new fc8 at 0.003 learn" in said
+    assert "conv1 to conv5 stay as they are; fc6 to fc7 at a rate of 0.0001 and a new fc8 at 0.001 learn" in said
     assert f"{learning:,} of {run.model.count_params():,} weights; the mean of that run" in said
     assert "images to train on: dark 21, light 21" in said and "true \\ given" in said
     rows = [line.split("\t") for line in (tmp_path / "run" / "confusion.tsv").read_text().splitlines()]
@@ -191,7 +191,7 @@ def test_a_class_of_one_image_is_refused(tmp_path):
 def test_the_heads_rate():
     recipe = get_recipe("finetune", bias_rate=2.0)
     rates = variable_rates(recipe, ["fc7/kernel", "fc7/bias", "fc8/kernel", "fc8/bias"], 0.5, 0)
-    assert rates == pytest.approx([0.00015, 0.0003, 0.0015, 0.003])
+    assert rates == pytest.approx([0.00005, 0.0001, 0.0005, 0.001])
 
 
 def test_unequal_classes_are_warned_of():

@@ -70,7 +70,8 @@ def saved_model_extractor(path, layer):
         raise ValueError(f"model must be a run's workdir, or an export with a SavedModel. Received: {str(path)!r}")
     description = manifest.read(directory.parent)
     signatures = tf.saved_model.load(str(directory)).signatures
-    known = {name: signatures[key] for key in ("features", "pixels") for name in signatures[key].structured_outputs}
+    outputs = {key: sorted(signatures[key].structured_outputs) for key in ("features", "pixels")}
+    known = {name: signatures[key] for key, names in outputs.items() for name in names}
     _check_layer(layer, known)
     geometry = Geometry(description["resize"], description["crop"])
     return Extractor(lambda pixels: known[layer](image=pixels)[layer], geometry)

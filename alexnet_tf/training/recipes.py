@@ -257,9 +257,9 @@ LARS = Recipe(
 
 # A few hundred photographs: the weights of a network that has seen many more, under a new head that learns ten times
 # as fast as what is below it, as was usual with Caffe; the paper's rule, noise and dropout. Caffe's .001 is too much
-# for batches of 32 under activations as large as `demo` leaves: the loss rises to 10 before it falls.
+# for batches of 32 over activations as large as `demo` leaves: the loss rises to 10, and what is below suffers.
 FINETUNE = Recipe(
-    "finetune", preset="caffe", weights="imagenet", batch_size=32, epochs=30, learning_rate=0.0003, head_rate=10.0,
+    "finetune", preset="caffe", weights="imagenet", batch_size=32, epochs=30, learning_rate=0.0001, head_rate=10.0,
     schedule="linear",
 )  # fmt: skip
 

@@ -60,6 +60,8 @@ class Run:
         """What a model card says of the run: a dictionary of plain values."""
         recipe, file = self.recipe, self.workdir / RESULT
         known = {"recipe": recipe.name, "data": recipe.dataset, "precision": recipe.precision, "seed": recipe.seed}
+        if recipe.weights:
+            known["began with"] = f"the weights of {recipe.weights}, kept up to {recipe.freeze_to}"
         if not file.is_file():
             return {**known, "error": "not known: the run is not finished"}
         result = json.loads(file.read_text())
