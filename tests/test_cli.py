@@ -88,6 +88,8 @@ def _assert_one_line(done, code, message):
         ([*TRAIN, "--workdir=x", "--dataset=tfds:no_such_set"], 1, "no_such_set"),
         ([*TRAIN, "--workdir=x", "--dataset=folder:missing"], 1, "folder that exists"),
         ([*TRAIN, "--workdir=x", "--dropout=1"], 1, "dropout must be at least 0 and below 1"),
+        ([*TRAIN, "--workdir=x", "--freeze_to=conv1"], 1, "freeze_to needs weights"),
+        (["train", "--recipe=finetune", "--workdir=x", "--weights=gone"], 1, "weights must be 'imagenet', a .caffe"),
         ([*TRAIN, "--workdir=/proc/x"], 1, "workdir cannot be written to"),
         (["prepare", "--dataset=folder:x", "--out=y", "--quality=0"], 1, "quality must be from 1 to 100"),
         (["prepare", "--dataset=builtin:shapes", "--out=y"], 1, "dataset must consist of image files"),

@@ -12,6 +12,8 @@ from alexnet_tf.training.checkpoints import SaveError
 
 USER_ERRORS = (ValueError, FloatingPointError, OSError, SaveError, tf.errors.InvalidArgumentError)
 
+NO_IMAGE = "not a JPEG, PNG, GIF or BMP image"
+
 # What TensorFlow makes of `tf.debugging.Assert(condition, [message, value])`.
 _ASSERTION = re.compile(r"assertion failed: \[(.*?)\] \[(.*?)\]")
 

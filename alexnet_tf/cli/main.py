@@ -13,6 +13,7 @@ COMMANDS = {
     "verify": "check an export on this machine",
     "predict": "label image files",
     "draw": "pictures of a run: kernels, predictions, neighbours, layers, curves, occlusion",
+    "features": "a layer's output for image files or a dataset",
     "presets": "the networks side by side",
     "weights": "turn published weights into a .weights.h5 file",
 }

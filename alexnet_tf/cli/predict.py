@@ -31,7 +31,7 @@ def main(argv):
         try:
             probabilities = runner.classify(pathlib.Path(file).read_bytes())
         except (OSError, tf.errors.InvalidArgumentError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "not a JPEG, PNG, GIF or BMP image"
+            reason = error.strerror if isinstance(error, OSError) else common.NO_IMAGE
             print(f"error: {file}: {reason}", file=sys.stderr)
             continue
         best = probabilities.argsort()[::-1][: FLAGS.top]

@@ -43,7 +43,9 @@ def main(argv):
     """Trains and prints the result."""
     common.no_arguments(argv)
     given = {field.name: FLAGS[field.name].value for field in OVERRIDES}
-    recipe = get_recipe(FLAGS.recipe, **{name: value for name, value in given.items() if value is not None})
+    recipe = get_recipe(
+        FLAGS.recipe, FLAGS.workdir, **{name: value for name, value in given.items() if value is not None}
+    )
     options = Options(**{field.name: FLAGS[field.name].value for field in dataclasses.fields(Options)})
     try:
         result = train_and_evaluate(recipe, FLAGS.workdir, options)

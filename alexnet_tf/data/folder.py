@@ -2,6 +2,7 @@
 
 import pathlib
 
+import numpy as np
 import tensorflow as tf
 
 from alexnet_tf.data.encoded import FileSplit, check_classes, flat, hold_out
@@ -33,7 +34,7 @@ def open_folder(name, path, seed):
             raise ValueError(f"dataset {name!r}: {train_root} and {validation_root} differ in the classes {odd}")
     else:
         by_class, held_out = hold_out(by_class, name, seed)
-    return Dataset(name, tuple(by_class), _split(by_class), _split(held_out))
+    return Dataset(name, tuple(by_class), files_split(*flat(by_class)), files_split(*flat(held_out)))
 
 
 def _scan(root, name):
@@ -47,8 +48,9 @@ def _scan(root, name):
     return classes
 
 
-def _split(by_class):
-    paths, labels = flat(by_class)
+def files_split(paths, labels=None):
+    """A `Split` of image files, in the order given; without labels, all are of one class."""
+    labels = np.zeros(len(paths), np.int64) if labels is None else labels
     tensor = tf.constant(paths)
     return FileSplit(
         paths, labels, lambda index: pathlib.Path(paths[index]).read_bytes(), lambda i: tf.io.read_file(tensor[i])

@@ -54,24 +54,36 @@ def open_records(name, path, seed):
 
 
 def _split(root, split, description):
-    labels = np.load(root / f"{split}.npy")
+    labels, names = np.load(root / f"{split}.npy"), root / f"{split}.txt"
     shards = [(root / shard["file"], shard["count"]) for shard in description["splits"][split]["shards"]]
     for file, _ in shards:
         if not file.is_file():
             raise ValueError(f"{file} is missing; prepare the set again")
     return (
-        _JpegRecords(shards, labels)
+        _JpegRecords(shards, labels, names)
         if description["format"] == "jpeg"
-        else _RawSquares(shards, labels, description["size"])
+        else _RawSquares(shards, labels, names, description["size"])
     )
 
 
-class _JpegRecords(IndexedSplit):
+class _Records(IndexedSplit):
+    """Records with their labels, and a file with their names."""
+
+    def __init__(self, labels, names):
+        super().__init__(len(labels), self._load, self._fetch)
+        self.labels, self._names = labels, names
+
+    @functools.cached_property
+    def names(self):
+        return self._names.read_text().splitlines()
+
+
+class _JpegRecords(_Records):
     """JPEG files in ArrayRecords; any can be read at any time, so an epoch's order is a true permutation of all."""
 
-    def __init__(self, shards, labels):
-        super().__init__(len(labels), self._load, self._fetch)
-        self._shards, self._labels = shards, labels
+    def __init__(self, shards, labels, names):
+        super().__init__(labels, names)
+        self._shards = shards
 
     @functools.cached_property
     def _source(self):
@@ -85,7 +97,7 @@ class _JpegRecords(IndexedSplit):
 
     def _fetch(self, indices):
         record = tf.numpy_function(self._records_at, [indices], tf.string)
-        return {"record": tf.ensure_shape(record, indices.shape), "label": _at(self._labels, indices)}
+        return {"record": tf.ensure_shape(record, indices.shape), "label": _at(self.labels, indices)}
 
     def _load(self, example, window):
         image = files.window_of_file(example["record"], window.geometry, example["place"], window.exact)
@@ -102,12 +114,12 @@ class _Shard:
     examples_in_shard: int
 
 
-class _RawSquares(IndexedSplit):
+class _RawSquares(_Records):
     """Squares of pixels, read where they lie: a window costs one copy."""
 
-    def __init__(self, shards, labels, side):
-        super().__init__(len(labels), self._load, self._fetch)
-        self._labels, self._side = labels, side
+    def __init__(self, shards, labels, names, side):
+        super().__init__(labels, names)
+        self._side = side
         shards = [(file, count) for file, count in shards if count]
         for file, count in shards:
             if file.stat().st_size != count * side * side * 3:
@@ -132,7 +144,7 @@ class _RawSquares(IndexedSplit):
 
     def _fetch(self, indices):
         squares = self._windows(indices, tf.zeros([*indices.shape, 2], tf.int32), self._side)
-        return {"square": squares, "label": _at(self._labels, indices)}
+        return {"square": squares, "label": _at(self.labels, indices)}
 
     def _load(self, example, window):
         image = images.window_of_pixels(example["square"], window.geometry, example["place"])
@@ -147,7 +159,7 @@ class _RawSquares(IndexedSplit):
             indices = order.indices(step, self.count)
             corners = images.corner_of(tf.fill([2], self._side), window.geometry, window.of_step(step, order))
             windows = self._windows(indices, corners, window.geometry.crop)
-            return {"image": windows, "label": _at(self._labels, indices), "weight": tf.ones(indices.shape)}
+            return {"image": windows, "label": _at(self.labels, indices), "weight": tf.ones(indices.shape)}
 
         return order.dataset().map(load, tf.data.AUTOTUNE)
 

@@ -3,6 +3,7 @@
 import dataclasses
 import typing
 
+import numpy as np
 import tensorflow as tf
 
 from alexnet_tf.data.images import Geometry
@@ -85,10 +86,14 @@ class Split(typing.Protocol):
     Attributes:
         count: the number of examples, one epoch.
         skipped: files that could not be read so far, by name; training goes on without them.
+        names, labels: what the user would call each example, and int64 (count,), where they are known without reading
+            the images; else None.
     """
 
     count: int
     skipped: set
+    names: list | None
+    labels: np.ndarray | None
 
     def read(self, order, window):
         """Streams windows of images.
@@ -110,6 +115,11 @@ class Split(typing.Protocol):
         Only splits of image files have it.
         """
         ...
+
+
+def name_of(split, part, index):
+    """What the user would call an example of a `Split`: its file, or its place in the `part`."""
+    return split.names[index] if split.names is not None else f"{part} {index}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +166,11 @@ class IndexedSplit:
             `label` and `weight`; runs in `tf.data.map`.
         fetch: from int64 indices (size,) to a dict of tensors (size, …); runs in `tf.data.map`, a step at a time.
         skipped: filled by `load`.
+        names, labels: see `Split`; a subclass that knows them says so.
     """
+
+    names = None
+    labels = None
 
     count: int
     load: typing.Callable

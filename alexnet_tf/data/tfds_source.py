@@ -44,6 +44,9 @@ def open_tfds(name, tfds_name, seed):
 class TfdsSplit:
     """A split read in sequence; see `alexnet_tf.data.sources.Split`."""
 
+    names = None
+    labels = None
+
     def __init__(self, builder, split_name, image_key, label_key):
         self.count = builder.info.splits[split_name].num_examples
         self.skipped = set()

@@ -34,15 +34,24 @@ class Classifier:
         return image_functions.Geometry(self.resize, self.crop)
 
     @functools.cached_property
-    def _layers(self):
-        """The network with its inner layers as further outputs."""
-        outputs = {
-            "probabilities": self.model.output,
-            "logits": self.model.get_layer("fc8").output,
-            "fc7": self.model.get_layer("relu7").output,
-            "pool5": self.model.get_layer("flatten").input,
-        }
-        return keras.Model(self.model.inputs, outputs)
+    def outputs(self):
+        """What `layers` can give, by name: the symbolic outputs of the network's layers.
+
+        A layer with weights is meant with the ReLU that follows it at once, as in Caffe; `pool5` is what the dense
+        layers see, `logits` what `fc8` gives.
+        """
+        # Dropout gives what it gets.
+        layers = [layer for layer in self.model.layers[1:] if not isinstance(layer, keras.layers.Dropout)]
+        layers = [layer for layer in layers if layer.name != "probabilities"]
+        found, weighted = {layer.name: layer.output for layer in layers}, None
+        for layer in layers:
+            if isinstance(layer, keras.layers.Activation) and weighted:
+                found[weighted] = layer.output
+            elif not isinstance(layer, keras.layers.BatchNormalization):
+                weighted = layer.name if hasattr(layer, "kernel") else None
+        del found["fc8"]
+        found["pool5"] = self.model.get_layer("flatten").input
+        return {**found, "logits": self.model.get_layer("fc8").output, "probabilities": self.model.output}
 
     @property
     def layer_names(self):
@@ -54,9 +63,9 @@ class Classifier:
         return self.model(self._network_input(pixels), training=False)
 
     def layers(self, pixels, *names):
-        """As `probabilities`, {name: layer}: `probabilities`, `logits`, `fc7` (batch, 4096) after ReLU, `pool5`."""
-        outputs = self._layers(self._network_input(pixels), training=False)
-        return {name: outputs[name] for name in names}
+        """As `probabilities`, {name: layer}, of `outputs`: e.g. `logits`, `fc7` (batch, 4096) after ReLU, `pool5`."""
+        network = keras.Model(self.model.inputs, {name: self.outputs[name] for name in names})
+        return network(self._network_input(pixels), training=False)
 
     def image_spec(self, batch):
         """The `tf.TensorSpec` of pixels, named `image`; `batch` may be None for any."""

@@ -7,12 +7,16 @@ import resource
 import sys
 import time
 
+import numpy as np
 import tensorflow as tf
 
 METRICS, LOG = "metrics.jsonl", "train.log"
 
 # A loss within this share of ln(classes) for so many steps has not begun to fall.
 STUCK_SHARE, STUCK_STEPS = 0.005, 500
+
+# The ratio of the largest class to the smallest from which a run warns, and the classes whose counts are all shown.
+UNEQUAL, NAMED = 10, 20
 
 
 class Journal:
@@ -116,6 +120,25 @@ class Meter:
         }
         self._begin(now)
         return values
+
+
+def class_counts(labels, class_names):
+    """Lines that say how many training images the classes have, and warn where they are far from equal.
+
+    Args:
+        labels: int64 (images,).
+        class_names: tuple of str.
+    """
+    counts = np.bincount(labels, minlength=len(class_names))
+    named = [f"{name} {count:,}" for name, count in zip(class_names, counts, strict=True)]
+    least, most = named[counts.argmin()], named[counts.argmax()]
+    lines = [f"images to train on: {', '.join(named) if len(named) <= NAMED else f'from {least} to {most}'}"]
+    if counts.max() > UNEQUAL * counts.min():
+        lines.append(
+            f"warning: the classes are far from equal, from {least} to {most}: the network will favour the large ones, "
+            "and the error says little of the small ones; see the error of each class"
+        )
+    return lines
 
 
 class StuckLoss:

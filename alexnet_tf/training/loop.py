@@ -13,13 +13,15 @@ import tensorflow as tf
 from alexnet_tf.data import datasets, pipeline, statistics
 from alexnet_tf.data.encoded import NAMED
 from alexnet_tf.data.images import Geometry
+from alexnet_tf.evaluation import confusion
 from alexnet_tf.evaluation.evaluate import Evaluator
 from alexnet_tf.models.pretrained.load import RUN_WEIGHTS
 from alexnet_tf.training import runs
-from alexnet_tf.training.checkpoints import Checkpoints, random_states
+from alexnet_tf.training.checkpoints import LAST, Checkpoints, candidates, random_states
 from alexnet_tf.training.distribution import is_chief, make_strategy, noticing_lost_workers
+from alexnet_tf.training.finetuning import describe, freeze, source_statistics, starting_weights
 from alexnet_tf.training.interruption import Interrupted, Stop, finishing_steps
-from alexnet_tf.training.journal import Journal, Meter, StuckLoss
+from alexnet_tf.training.journal import Journal, Meter, StuckLoss, class_counts
 from alexnet_tf.training.optimizer import build_optimizer
 from alexnet_tf.training.progress import Progress
 from alexnet_tf.training.schedules import Plateau, schedule_factor, variable_rates
@@ -71,10 +73,13 @@ def train_and_evaluate(recipe, workdir, options=Options()):  # noqa: B008
     strategy = make_strategy(options.strategy, options.devices, dataclasses.asdict(recipe))
     keras.utils.set_random_seed(recipe.seed)
     dataset = datasets.open_dataset(recipe.dataset, recipe.seed)
+    # Before the workdir is claimed, for a mistake in the weights' name should not leave a run with that name.
+    begun = bool(candidates(pathlib.Path(workdir) / LAST))
+    start = starting_weights(recipe, len(dataset.class_names)) if recipe.weights and not begun else None
     if is_chief(strategy):
         runs.claim(workdir, recipe, dataset.class_names)
     with noticing_lost_workers(strategy):
-        trainer = Trainer(recipe, pathlib.Path(workdir), dataset, strategy, options)
+        trainer = Trainer(recipe, pathlib.Path(workdir), dataset, strategy, options, start)
         with finishing_steps(trainer.stop):
             return trainer.run()
 
@@ -86,9 +91,10 @@ class Trainer:
         recipe, workdir, options: as for `train_and_evaluate`.
         dataset: `Dataset`.
         strategy: `tf.distribute.Strategy`.
+        start: see `starting_weights`; None for fresh weights, or those of the run's own checkpoint.
     """
 
-    def __init__(self, recipe, workdir, dataset, strategy, options):
+    def __init__(self, recipe, workdir, dataset, strategy, options, start=None):
         self.recipe, self.workdir, self.dataset, self.strategy = recipe, workdir, dataset, strategy
         self.options, self.stop, self.chief = options, Stop(), is_chief(strategy)
         self.classes = len(dataset.class_names)
@@ -99,6 +105,9 @@ class Trainer:
         self.mean = runs.input_mean(recipe, found)
         with strategy.scope():
             self.model = runs.build_model(recipe, self.classes, recipe.precision)
+            if start:
+                self.model.set_weights(start[0])
+            freeze(self.model, recipe.freeze_to)
             self.optimizer = build_optimizer(recipe)
             self.optimizer.build(self.model.trainable_variables)
             self.train_steps = TrainStep(
@@ -122,6 +131,7 @@ class Trainer:
         self.saved_at = time.monotonic()
         self.journal = Journal(workdir, self.steps_per_epoch, self.chief)
         self.stuck = StuckLoss(self.classes)
+        self.fresh = start[1] if start else []
 
     def run(self):
         """Trains to the end, validating and saving on the way."""
@@ -136,7 +146,25 @@ class Trainer:
         if self.chief:
             self.model.save_weights(self.workdir / RUN_WEIGHTS)
             (self.workdir / runs.RESULT).write_text(json.dumps(dataclasses.asdict(result), indent=2) + "\n")
+            if self.recipe.weights:
+                self._report()
         return result
+
+    def _report(self):
+        """Says and keeps which classes are taken for which, and which images surely."""
+        progress = Progress("mistakes", self.dataset.validation.count)
+
+        def update(count):
+            progress.update(count)
+            if self.stop.wished.numpy():
+                self._interrupt("while looking at mistakes")
+
+        found = confusion.answers(
+            self.model, self.dataset.validation, "validation", self.dataset.class_names, self.recipe.geometry,
+            self.mean, progress=update,
+        )  # fmt: skip
+        found.save(self.workdir)
+        self.journal.say(f"validation images by class, all in {confusion.CONFUSION}:\n{found.text()}")
 
     def _at(self):
         return int(self.step.numpy())
@@ -164,6 +192,13 @@ class Trainer:
             f"{self.dataset.train.count:,} images, {self.total_steps:,} steps of {self.recipe.batch_size}, "
             f"{self.strategy.num_replicas_in_sync} {_kind()}, {self.recipe.precision}, from step {self._at()}"
         )
+        if self.recipe.weights:
+            self.journal.say(describe(self.model, self.recipe))
+        if self.fresh:
+            self.journal.say(f"these start fresh, too, for theirs were for another size: {', '.join(self.fresh)}")
+        if self.dataset.train.labels is not None:
+            for line in class_counts(self.dataset.train.labels, self.dataset.class_names):
+                self.journal.say(line)
 
     def train(self, first, end):
         """Trains from one step to another, without a validation."""
@@ -276,22 +311,25 @@ def _kind():
 
 
 def _statistics(recipe, workdir, dataset, writes):
-    """The training set's statistics, taken once a run and kept in its workdir."""
+    """The training set's statistics, or those that the weights came with; settled once a run, kept in its workdir."""
     path = workdir / runs.STATISTICS
     if path.exists():
         return statistics.Statistics.load(path)
-    count = min(recipe.statistics_examples or dataset.train.count, dataset.train.count)
-    resize = recipe.geometry.resize
-    if dataset.statistics and dataset.statistics.mean_image.shape[0] == resize:
-        found = dataset.statistics
-    else:
-        # In training order, so that a part of a set sorted by class is still a fair sample.
-        batches = pipeline.evaluation_batches(
-            dataset.train, len(dataset.class_names), min(64, count), Geometry(resize, resize), count=count,
-            seed=recipe.seed,
-        )  # fmt: skip
-        progress = Progress("statistics", count)
-        found = statistics.collect(batches.map(lambda batch: (batch["image"], batch["weight"])), progress.update)
+    found = source_statistics(recipe) or _take_statistics(recipe, dataset)
     if writes:
         found.save(path)
     return found
+
+
+def _take_statistics(recipe, dataset):
+    count = min(recipe.statistics_examples or dataset.train.count, dataset.train.count)
+    resize = recipe.geometry.resize
+    if dataset.statistics and dataset.statistics.mean_image.shape[0] == resize:
+        return dataset.statistics
+    # In training order, so that a part of a set sorted by class is still a fair sample.
+    batches = pipeline.evaluation_batches(
+        dataset.train, len(dataset.class_names), min(64, count), Geometry(resize, resize), count=count,
+        seed=recipe.seed,
+    )  # fmt: skip
+    progress = Progress("statistics", count)
+    return statistics.collect(batches.map(lambda batch: (batch["image"], batch["weight"])), progress.update)

@@ -15,9 +15,9 @@ from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.presets import get_preset
 from alexnet_tf.training.checkpoints import BEST, LAST, restore_newest
 from alexnet_tf.training.precision import policy
-from alexnet_tf.training.recipes import Recipe
+from alexnet_tf.training.recipes import RECIPE, Recipe, read_recipe
 
-RECIPE, CLASSES, STATISTICS, RESULT = "recipe.json", "classes.json", "statistics.npz", "result.json"
+CLASSES, STATISTICS, RESULT = "classes.json", "statistics.npz", "result.json"
 # A run may be made longer; everything else would make it a different run.
 _MAY_CHANGE = ("epochs", "steps", "evaluate_every")
 
@@ -60,6 +60,8 @@ class Run:
         """What a model card says of the run: a dictionary of plain values."""
         recipe, file = self.recipe, self.workdir / RESULT
         known = {"recipe": recipe.name, "data": recipe.dataset, "precision": recipe.precision, "seed": recipe.seed}
+        if recipe.weights:
+            known["began with"] = f"the weights of {recipe.weights}, kept up to {recipe.freeze_to}"
         if not file.is_file():
             return {**known, "error": "not known: the run is not finished"}
         result = json.loads(file.read_text())
@@ -120,14 +122,6 @@ def load_run(workdir, best=False):
     if restore_newest(tf.train.Checkpoint(model=model), workdir / (BEST if best else LAST), whole) is None:
         raise ValueError(f"workdir has no checkpoint yet. Received: workdir={str(workdir)!r}")
     return Run(recipe, class_names, Statistics.load(workdir / STATISTICS), model, workdir)
-
-
-def read_recipe(workdir):
-    """The resolved recipe of a run."""
-    try:
-        return Recipe.from_json((pathlib.Path(workdir) / RECIPE).read_text())
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f"workdir {str(workdir)!r} has a recipe.json that cannot be read: {error}") from error
 
 
 def claim(workdir, recipe, class_names):

@@ -3,6 +3,8 @@
 import dataclasses
 import math
 
+from alexnet_tf.training.recipes import HEAD
+
 
 @dataclasses.dataclass
 class Plateau:
@@ -71,6 +73,8 @@ def variable_rates(recipe, paths, factor, epoch):
         rate = recipe.peak_rate * factor
         if path.endswith("bias"):
             rate = recipe.peak_rate * recipe.bias_rate * (factor if recipe.scheduled_biases else 1.0)
+        if path.startswith(f"{HEAD}/"):
+            rate *= recipe.head_rate
         for layer in recipe.layer_rates:
             if path.startswith(layer.prefix) and epoch >= layer.epoch:
                 rate = layer.rate

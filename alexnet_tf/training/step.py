@@ -91,7 +91,10 @@ class TrainStep:
 
     def _gradients_of(self, images, labels, weights, scale):
         smoothing = self._recipe.label_smoothing
-        with tf.GradientTape() as tape:
+        # Of what learns alone, so that below a frozen layer nothing is recorded, and no gradient computed.
+        learning = self._model.trainable_variables
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([variable.value for variable in learning])
             logits = tf.cast(self._logits(images, training=True), tf.float32)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
             if smoothing:
@@ -99,4 +102,4 @@ class TrainStep:
                 losses = (1 - smoothing) * losses + smoothing * uniform
             # A constant divisor, so that replicas' gradients add up to the global batch's.
             loss = tf.reduce_sum(losses * weights) / self._recipe.batch_size * scale
-        return logits, tape.gradient(loss, self._model.trainable_variables)
+        return logits, tape.gradient(loss, learning)

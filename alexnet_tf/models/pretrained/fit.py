@@ -9,7 +9,7 @@ class WeightsWarning(UserWarning):
     """Some layers keep their fresh weights."""
 
 
-def fit(model, arrays, source, channels_first, bgr=False):
+def fit(model, arrays, source, channels_first, bgr=False, fresh=()):
     """Assigns what fits and names what does not.
 
     A network with other classes, another input size or without its top still takes every layer that fits; the
@@ -22,6 +22,10 @@ def fit(model, arrays, source, channels_first, bgr=False):
         channels_first: whether the arrays have Caffe's and PyTorch's layout: kernels (out, in / groups, height,
             width) or (out, in), of which the first after flattening counts channels first.
         bgr: whether the first kernel sees blue, green, red.
+        fresh: names of layers that are left as they are, whether theirs would fit or not.
+
+    Returns:
+        The names of the other layers that did not fit.
 
     Raises:
         ValueError: if a convolution is missing or has another shape: these are another network's weights.
@@ -31,7 +35,7 @@ def fit(model, arrays, source, channels_first, bgr=False):
     """
     left_out = []
     fitting = {}
-    for layer in (layer for layer in model.layers if layer.weights):
+    for layer in (layer for layer in model.layers if layer.weights and layer.name not in fresh):
         wanted = [tuple(variable.shape) for variable in layer.weights]
         found = arrays.get(layer.name, [])
         if channels_first:
@@ -51,6 +55,7 @@ def fit(model, arrays, source, channels_first, bgr=False):
         layer.set_weights(found)
     if left_out:
         warnings.warn(f"these layers start fresh: {'; '.join(left_out)}", WeightsWarning, stacklevel=4)
+    return [text.split()[0] for text in left_out]
 
 
 def _channels_last(layer, arrays, model):

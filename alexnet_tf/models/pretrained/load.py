@@ -42,7 +42,13 @@ PUBLISHED = {
 }
 
 
-def load_weights(model, weights, preset_name):
+def published_preset(path):
+    """The preset whose published weights a file holds by its name, or None."""
+    name = pathlib.Path(path).name
+    return next((preset for preset, published in PUBLISHED.items() if published.file == name), None)
+
+
+def load_weights(model, weights, preset_name, fresh=()):
     """Gives a network its weights.
 
     Args:
@@ -50,6 +56,10 @@ def load_weights(model, weights, preset_name):
         weights: `"imagenet"` for the preset's published weights; or the path of a `.caffemodel`, `.pth` or
             `.weights.h5` file, or of the workdir of a finished run.
         preset_name: name of the network's preset.
+        fresh: names of layers that are left as they are, whether theirs would fit or not.
+
+    Returns:
+        The names of the other layers that start fresh, because theirs did not fit.
 
     Raises:
         ValueError: if there are no such weights, or they are broken or another network's.
@@ -70,7 +80,8 @@ def load_weights(model, weights, preset_name):
         arrays = READERS[suffix](path)
     except OSError as error:
         raise ValueError(f"weights cannot be read: {error}. Received: weights={str(weights)!r}") from error
-    fit(model, arrays, str(path), channels_first=suffix != ".weights.h5", bgr=suffix == ".caffemodel")
+    bgr = suffix == ".caffemodel"
+    return fit(model, arrays, str(path), channels_first=suffix != ".weights.h5", bgr=bgr, fresh=fresh)
 
 
 def fetch(preset_name):

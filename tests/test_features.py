@@ -1,0 +1,153 @@
+"""`alexnet-tf features`: a layer's output for files and datasets, from runs and exports."""
+
+import pathlib
+import subprocess
+import sys
+
+import helpers
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from alexnet_tf.cli import common
+from alexnet_tf.data.datasets import open_dataset
+from alexnet_tf.data.folder import files_split
+from alexnet_tf.models.builder import AlexNet
+from alexnet_tf.models.presets import get_preset
+from alexnet_tf.serving.classifier import Classifier, prepare
+from alexnet_tf.serving.export import export
+from alexnet_tf.serving.features import check_out, classifier_extractor, extract, saved_model_extractor
+from alexnet_tf.training import runs
+from alexnet_tf.training.loop import Options, train_and_evaluate
+from alexnet_tf.training.recipes import get_recipe
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return helpers.dark_and_light(tmp_path_factory.mktemp("set"))
+
+
+@pytest.fixture(scope="module")
+def run(folder, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("run")
+    narrow = {"width": 1 / 16, "image_size": 67, "statistics_examples": 8}
+    train_and_evaluate(get_recipe("demo", dataset=f"folder:{folder}", steps=1, **narrow), workdir, Options("none"))
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def exported(run):
+    found = runs.load_run(run)
+    export(common.classifier(found), run / "out", ["saved_model"], found.images("validation", 4), "paper")
+    return run / "out"
+
+
+def _features(*arguments):
+    """Runs the command in a process of its own, as a user does."""
+    command = [sys.executable, "-m", "alexnet_tf.cli.features", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def _expected(run, files, layer):
+    """A layer's output, straight from the Keras model."""
+    found = runs.load_run(run)
+    pixels = tf.stack([prepare(pathlib.Path(file).read_bytes(), *_sizes(found)) for file in files])
+    network = keras.Model(found.model.inputs, found.model.get_layer(layer).output)
+    return network(tf.cast(pixels, tf.float32) - found.mean, training=False).numpy()
+
+
+def _sizes(run):
+    return run.geometry.resize, run.geometry.crop
+
+
+def test_files_of_a_run(run, folder, tmp_path):
+    good = [folder / "val" / "light" / "3.png", folder / "val" / "dark" / "0.png"]
+    (tmp_path / "text.jpg").write_text("This is no image.")
+    bad = [tmp_path / "text.jpg", tmp_path / "gone.jpg", tmp_path]
+    out = tmp_path / "found.npz"
+    done = _features(f"--model={run}", "--layer=fc6", f"--out={out}", good[0], *bad, good[1])
+    assert done.returncode == 1 and done.stdout == f"{out}: 2 images, fc6 float32 256\n"
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert sorted(errors) == sorted(
+        [
+            f"error: {bad[0]}: not a JPEG, PNG, GIF or BMP image",
+            f"error: {bad[1]}: No such file or directory",
+            f"error: {bad[2]}: Is a directory",
+        ]
+    )
+    with np.load(out) as found:
+        assert sorted(found) == ["features", "files"]
+        assert found["files"].tolist() == [str(file) for file in good] and found["features"].dtype == np.float32
+        np.testing.assert_allclose(found["features"], _expected(run, good, "relu6"), rtol=1e-5, atol=1e-6)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["found.npz", "text.jpg"]
+
+
+def test_a_dataset_through_an_export(exported, run, folder, tmp_path):
+    dataset = open_dataset(f"folder:{folder}")
+    splits, out = {"validation": dataset.validation}, tmp_path / "found.tfrecord"
+    extractor = saved_model_extractor(exported, "pool5")
+    assert extract(extractor, splits, out, dataset.class_names) == (14, (1, 1, 16), [])
+    schema = {"file": (), "label": (), "class": (), "shape": (3,), "features": (16,)}
+    kinds = {"file": tf.string, "class": tf.string, "features": tf.float32}
+    parser = {name: tf.io.FixedLenFeature(shape, kinds.get(name, tf.int64)) for name, shape in schema.items()}
+    rows = [tf.io.parse_single_example(row, parser) for row in tf.data.TFRecordDataset(str(out))]
+    assert len(rows) == 14 and [int(row["label"]) for row in rows] == [0] * 7 + [1] * 7
+    files = [row["file"].numpy().decode() for row in rows]
+    assert all(row["class"].numpy().decode() in file for row, file in zip(rows, files, strict=True))
+    features = np.stack([row["features"].numpy().reshape(row["shape"]) for row in rows])
+    np.testing.assert_allclose(features, _expected(run, files, "pool5"), rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match="layer must be one of fc7, pool5, .* Received: layer='conv1'"):
+        saved_model_extractor(exported, "conv1")
+    with pytest.raises(ValueError, match="model must be a run's workdir, or an export with a SavedModel"):
+        saved_model_extractor(tmp_path, "fc7")
+
+
+def test_a_whole_dataset_with_labels(run, folder, tmp_path):
+    dataset, out = open_dataset(f"folder:{folder}"), tmp_path / "found.npz"
+    extractor = classifier_extractor(common.classifier(runs.load_run(run)), "fc7")
+    seen = []
+    splits = {"train": dataset.train, "validation": dataset.validation}
+    assert extract(extractor, splits, out, dataset.class_names, seen.append) == (56, (256,), [])
+    assert seen[-1] == 56
+    with np.load(out) as found:
+        assert found["features"].shape == (56, 256) and found["class_names"].tolist() == ["dark", "light"]
+        assert len(set(found["files"])) == 56
+        expected = [pathlib.Path(file).parent.name for file in found["files"]]
+        assert found["class_names"][found["labels"]].tolist() == expected
+
+
+@pytest.mark.parametrize("name", ["x.csv", "no/x.npz"])
+def test_where_features_cannot_go(tmp_path, name):
+    with pytest.raises(ValueError, match="out must be a .npz or .tfrecord file in a directory that exists"):
+        check_out(tmp_path / name)
+
+
+def test_a_mistake_is_one_line(run, tmp_path):
+    done = _features(f"--model={run}", "--layer=fc9", f"--out={tmp_path}/x.npz", "a.jpg")
+    assert done.returncode == 1, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: layer must be one of conv1, ") and line.endswith("Received: layer='fc9'")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", ["npz", "tfrecord"])
+def test_nothing_readable_leaves_no_file(run, tmp_path, suffix):
+    (tmp_path / "text.jpg").write_text("This is no image.")
+    extractor = classifier_extractor(common.classifier(runs.load_run(run)), "fc7")
+    with pytest.raises(ValueError, match="none of the 1 images can be read"):
+        extract(extractor, {"file": files_split([str(tmp_path / "text.jpg")])}, tmp_path / f"x.{suffix}")
+    assert [file.name for file in tmp_path.iterdir()] == ["text.jpg"]
+
+
+@pytest.mark.parametrize("name, relu", [("paper", "relu1"), ("bn", "relu1"), ("original", "conv1")])
+def test_a_layer_is_meant_with_the_relu_that_follows_at_once(name, relu):
+    """Net 145 normalises and pools before its first ReLU."""
+    model = AlexNet(get_preset(name).widened(1 / 16), input_shape=(67, 67, 3), classes=3)
+    classifier = Classifier(model, np.zeros(3, np.float32), 76, 67, ("a", "b", "c"))
+    outputs = classifier.outputs
+    assert outputs["conv1"] is model.get_layer(relu).output and outputs["fc7"] is model.get_layer("relu7").output
+    assert outputs["logits"] is model.get_layer("fc8").output and outputs["probabilities"] is model.output
+    assert outputs["pool5"].shape[1:] == (1, 1, 16) and "fc8" not in outputs and "drop6" not in outputs
+    with pytest.raises(ValueError, match="layer must be one of conv1, .*pool5.*, logits, probabilities. Received"):
+        classifier_extractor(classifier, "x")
