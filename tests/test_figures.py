@@ -292,7 +292,7 @@ def test_the_command(tmp_path):
         (["filters", run, "--out=x.doc"], "out must end in one of .avif"),
         (["filters", run, "--out=gone/x.png"], "a directory that can be written to"),
         (["filters", run, "--count=3", "--out=x.png"], "count is a flag of predictions, neighbours"),
-        (["neighbours", run, "--layer=conv9", "--out=x.png"], "layer must be one of probabilities, logits, fc7, pool5"),
+        (["neighbours", run, "--layer=conv9", "--out=x.png"], "layer must be one of conv1, "),
         (["occlusion", run, "--out=x.png"], "IMAGE must be one image file"),
         (["filters", image, run, "--out=x.png"], "IMAGE must be left out"),
         (["occlusion", "text.jpg", run, "--out=x.png"], "IMAGE must be a JPEG"),

@@ -20,7 +20,7 @@ from alexnet_tf.cli.startup import tf
 from alexnet_tf.models import anatomy
 from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.presets import PRESETS
-from alexnet_tf.serving.classifier import prepare
+from alexnet_tf.serving.classifier import check_layer, prepare
 from alexnet_tf.training.journal import read_metrics
 from alexnet_tf.training.progress import Progress
 from alexnet_tf.training.runs import load_run
@@ -108,8 +108,7 @@ def _neighbours():
 
     run, layer = _run(), FLAGS.layer
     classifier, train = common.classifier(run), run.dataset.train
-    if layer not in classifier.layer_names:
-        raise ValueError(f"layer must be one of {', '.join(classifier.layer_names)}. Received: layer={layer!r}")
+    check_layer(layer, classifier.outputs)
     queries, labels = neighbours.choose(classifier, run.dataset.validation, FLAGS.count or 5, FLAGS.seed)
     examples = min(FLAGS.examples, train.count)
     progress = Progress("searching", examples)

@@ -56,7 +56,7 @@ def search(classifier, split, queries, layer="fc7", count=6, examples=5000, seed
         classifier: `alexnet_tf.serving.classifier.Classifier`.
         split: `alexnet_tf.data.sources.Split` to search.
         queries: uint8 (queries, crop, crop, 3).
-        layer: whose activations are compared, one of `Classifier.layer_names`.
+        layer: whose activations are compared, one of `Classifier.outputs`.
         count: neighbours of each query.
         examples: images that are looked at, drawn by `seed`; all if the split has no more.
         progress: called with the number looked at so far.

@@ -53,11 +53,6 @@ class Classifier:
         found["pool5"] = self.model.get_layer("flatten").input
         return {**found, "logits": self.model.get_layer("fc8").output, "probabilities": self.model.output}
 
-    @property
-    def layer_names(self):
-        """What `layers` knows: tuple of str."""
-        return tuple(self._layers.output)
-
     def probabilities(self, pixels):
         """From uint8 (batch, crop, crop, 3) to float32 (batch, classes); usable in a graph."""
         return self.model(self._network_input(pixels), training=False)
@@ -73,6 +68,12 @@ class Classifier:
 
     def _network_input(self, pixels):
         return image_functions.subtract_mean(pixels, tf.constant(self.mean))
+
+
+def check_layer(layer, known):
+    """Raises ValueError if a layer is none of those known."""
+    if layer not in known:
+        raise ValueError(f"layer must be one of {', '.join(known)}. Received: layer={layer!r}")
 
 
 def prepare(encoded, resize, crop):

@@ -10,6 +10,7 @@ from alexnet_tf.data import pipeline
 from alexnet_tf.data.images import Geometry
 from alexnet_tf.data.sources import name_of
 from alexnet_tf.serving import manifest
+from alexnet_tf.serving.classifier import check_layer
 
 BATCH = 64
 SUFFIXES = (".npz", ".tfrecord")
@@ -53,7 +54,7 @@ def classifier_extractor(classifier, layer):
     Raises:
         ValueError: if there is no such layer.
     """
-    _check_layer(layer, classifier.outputs)
+    check_layer(layer, classifier.outputs)
     run = tf.function(lambda pixels: classifier.layers(pixels, layer)[layer], jit_compile=False)
     return Extractor(run, classifier.geometry)
 
@@ -72,14 +73,9 @@ def saved_model_extractor(path, layer):
     signatures = tf.saved_model.load(str(directory)).signatures
     outputs = {key: sorted(signatures[key].structured_outputs) for key in ("features", "pixels")}
     known = {name: signatures[key] for key, names in outputs.items() for name in names}
-    _check_layer(layer, known)
+    check_layer(layer, known)
     geometry = Geometry(description["resize"], description["crop"])
     return Extractor(lambda pixels: known[layer](image=pixels)[layer], geometry)
-
-
-def _check_layer(layer, known):
-    if layer not in known:
-        raise ValueError(f"layer must be one of {', '.join(known)}. Received: layer={layer!r}")
 
 
 def extract(extractor, splits, out, class_names=None, progress=lambda count: None):
