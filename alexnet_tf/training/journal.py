@@ -35,8 +35,8 @@ class Journal:
         """The `tf.summary` writer of `logs/<kind>`; one alone: TensorBoard does not go back to a file it has left."""
         if kind not in self._events:
             directory = self._workdir / "logs" / kind
-            if directory.exists():
-                _forget(directory, self._step)
+            directory.mkdir(parents=True, exist_ok=True)
+            _begin(directory, self._step)
             self._events[kind] = tf.summary.create_file_writer(str(directory))
         return self._events[kind]
 
@@ -68,8 +68,8 @@ class Journal:
             file.write(line + "\n")
 
 
-def _forget(directory, step):
-    """Makes TensorBoard forget what a directory's events say of steps after `step`; of all, if that is the start."""
+def _begin(directory, step):
+    """Marks a start among a directory's events: at a second one TensorBoard forgets later steps, at step 0 all."""
     start = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
     events = [
         tf.compat.v1.Event(file_version="brain.Event:2"),
