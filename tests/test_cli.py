@@ -91,6 +91,8 @@ def _assert_one_line(done, code, message):
         ([*TRAIN, "--workdir=x", "--freeze_to=conv1"], 1, "freeze_to needs weights"),
         (["train", "--recipe=finetune", "--workdir=x", "--weights=gone"], 1, "weights must be 'imagenet', a .caffe"),
         ([*TRAIN, "--workdir=/proc/x"], 1, "workdir cannot be written to"),
+        ([*TRAIN, "--workdir=x", "--profile=5"], 1, "profile must be START,COUNT"),
+        ([*TRAIN, "--workdir=x", "--profile=0,2"], 1, "profile must lie within the 1 steps of the run"),
         (["prepare", "--dataset=folder:x", "--out=y", "--quality=0"], 1, "quality must be from 1 to 100"),
         (["prepare", "--dataset=builtin:shapes", "--out=y"], 1, "dataset must consist of image files"),
         ([*TRAIN, "--workdir=x", "--dataset=records:missing"], 1, "folder with a prepared set"),

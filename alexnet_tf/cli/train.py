@@ -16,6 +16,7 @@ from alexnet_tf.training.interruption import Interrupted
 from alexnet_tf.training.loop import Options, train_and_evaluate
 from alexnet_tf.training.recipes import RECIPES, Recipe, get_recipe
 from alexnet_tf.training.step import JIT
+from alexnet_tf.training.trace import parse
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("recipe", None, f"how to train: {', '.join(RECIPES)}", required=True)
@@ -29,6 +30,12 @@ flags.DEFINE_integer("input_threads", None, "threads that the input has to itsel
 flags.DEFINE_enum("jit", Options.jit, JIT, "whether XLA compiles the network; auto: no")
 flags.DEFINE_integer("steps_per_call", None, "steps without a return to Python; 1 on CPUs, 10 on GPUs", lower_bound=1)
 flags.DEFINE_integer("log_every", Options.log_every, "steps between two lines of metrics", lower_bound=1)
+flags.DEFINE_integer(
+    "layers_every", Options.layers_every,
+    "steps between two looks at the layers for TensorBoard, besides those at validations; 0: no pictures, histograms "
+    "and norms", lower_bound=0,
+)  # fmt: skip
+flags.DEFINE_string("profile", None, "START,COUNT: trace so many steps, after the first START, for TensorBoard")
 flags.DEFINE_float("checkpoint_minutes", Options.checkpoint_minutes, "longest time without a checkpoint", lower_bound=0)
 
 # One flag for each simple field of a recipe; not given, it leaves the recipe as it is.
@@ -46,7 +53,8 @@ def main(argv):
     recipe = get_recipe(
         FLAGS.recipe, FLAGS.workdir, **{name: value for name, value in given.items() if value is not None}
     )
-    options = Options(**{field.name: FLAGS[field.name].value for field in dataclasses.fields(Options)})
+    options = {field.name: FLAGS[field.name].value for field in dataclasses.fields(Options)}
+    options = Options(**{**options, "profile": parse(FLAGS.profile)})
     try:
         result = train_and_evaluate(recipe, FLAGS.workdir, options)
     except Interrupted as interruption:

@@ -104,6 +104,11 @@ def subtract_mean(images, mean):
     return tf.cast(images, tf.float32) - mean
 
 
+def add_mean(inputs, mean):
+    """Turns the network's input back into uint8 pixels, rounded and clipped; `mean` as for `subtract_mean`."""
+    return tf.cast(tf.clip_by_value(tf.round(inputs + mean), 0, 255), tf.uint8)
+
+
 def ten_views(images, size):
     """Cuts the ten test views of section 4.1: four corners, the centre, and these five mirrored.
 

@@ -54,13 +54,14 @@ class Evaluator:
         self._wished_stop = tf.zeros([]) if wished_stop is None else wished_stop
         self._step = tf.function(self._global_step, jit_compile=False)
 
-    def __call__(self, split, progress=lambda count, wishes: None):
+    def __call__(self, split, progress=lambda count, wishes: None, watch=None):
         """Evaluates.
 
         Args:
             split: an `alexnet_tf.data.sources.Split`.
             progress: called after each batch with the number of examples so far, and the sum of `wished_stop` over
                 all replicas.
+            watch: called with images, labels, weights and probabilities of each batch of each local replica.
 
         Returns:
             `Result`.
@@ -77,8 +78,12 @@ class Evaluator:
 
         totals = tf.zeros([5], tf.float64)
         for batch in self._strategy.distribute_datasets_from_function(batches_of):
-            found = self._step(batch)
+            found, probabilities = self._step(batch)
             totals += found
+            if watch:
+                columns = (batch["image"], batch["label"], batch["weight"], probabilities)
+                for part in zip(*map(self._strategy.experimental_local_results, columns), strict=True):
+                    watch(*part)
             progress(int(totals[3]), float(found[4]))
         top1, top5, loss, count, _ = totals.numpy()
         if count == 0:
@@ -86,8 +91,8 @@ class Evaluator:
         return Result(float(1 - top1 / count), float(1 - top5 / count), float(loss / count), int(count), self._views)
 
     def _global_step(self, batch):
-        per_replica = self._strategy.run(self._replica_step, args=(batch,))
-        return self._strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
+        per_replica, probabilities = self._strategy.run(self._replica_step, args=(batch,))
+        return self._strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None), probabilities
 
     def _replica_step(self, batch):
         images, crop = batch["image"], self._geometry.crop
@@ -96,7 +101,7 @@ class Evaluator:
         probabilities = self._model(image_functions.subtract_mean(images, self._mean), training=False)
         probabilities = tf.reduce_mean(tf.reshape(probabilities, [-1, self._views, self._classes]), axis=1)
         counted = sums(probabilities, batch["label"], batch["weight"])
-        return tf.concat([counted, [tf.cast(self._wished_stop, tf.float64)]], axis=0)
+        return tf.concat([counted, [tf.cast(self._wished_stop, tf.float64)]], axis=0), probabilities
 
 
 def sums(probabilities, labels, weights):

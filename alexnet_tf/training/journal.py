@@ -29,22 +29,36 @@ class Journal:
         workdir: `pathlib.Path` of the run.
         steps_per_epoch: int.
         writes: whether anything is written.
+        step: the step from which the run goes on; what events say of later ones is void.
     """
 
-    def __init__(self, workdir, steps_per_epoch, writes=True):
+    def __init__(self, workdir, steps_per_epoch, writes=True, step=0):
         self._workdir, self._steps_per_epoch, self._writes = workdir, steps_per_epoch, writes
-        self._events = {}
+        self._step, self._events = step, {}
+
+    def events(self, kind):
+        """The `tf.summary` writer of `logs/<kind>`; one alone: TensorBoard does not go back to a file it has left."""
+        if kind not in self._events:
+            directory = self._workdir / "logs" / kind
+            directory.mkdir(parents=True, exist_ok=True)
+            _begin(directory, self._step)
+            self._events[kind] = tf.summary.create_file_writer(str(directory))
+        return self._events[kind]
+
+    def only_events(self):
+        """A writer of `logs` itself, in place of what an earlier process wrote there."""
+        for file in (self._workdir / "logs").glob("events.*"):
+            file.unlink()
+        return tf.summary.create_file_writer(str(self._workdir / "logs"))
 
     def write(self, kind, step, values):
         """Writes {name: number} as scalars and as a line of `metrics.jsonl`."""
         if not self._writes:
             return
-        if kind not in self._events:
-            self._events[kind] = tf.summary.create_file_writer(str(self._workdir / "logs" / kind))
-        with self._events[kind].as_default(step=step):
+        with self.events(kind).as_default(step=step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
-        self._events[kind].flush()
+        self.events(kind).flush()
         row = {"kind": kind, "step": step, "epoch": step / self._steps_per_epoch, "time": time.time(), **values}
         self._append(METRICS, json.dumps(row))
 
@@ -86,6 +100,19 @@ def _parsed(line):
         return json.loads(line)
     except json.JSONDecodeError:
         return None
+
+
+def _begin(directory, step):
+    """Marks a start among a directory's events: at a second one TensorBoard forgets later steps, at step 0 all."""
+    start = tf.compat.v1.SessionLog(status=tf.compat.v1.SessionLog.START)
+    events = [
+        tf.compat.v1.Event(file_version="brain.Event:2"),
+        tf.compat.v1.Event(step=step + 1 if step else 0, session_log=start),
+    ]
+    # TensorBoard reads files in the order of their names: after all that are there, before the next, which has more.
+    with tf.io.TFRecordWriter(str(directory / f"events.out.tfevents.{int(time.time())}")) as file:
+        for event in events:
+            file.write(event.SerializeToString())
 
 
 class Meter:

@@ -16,7 +16,7 @@ from alexnet_tf.data.images import Geometry
 from alexnet_tf.evaluation import confusion
 from alexnet_tf.evaluation.evaluate import Evaluator
 from alexnet_tf.models.pretrained.load import RUN_WEIGHTS
-from alexnet_tf.training import runs
+from alexnet_tf.training import runs, trace
 from alexnet_tf.training.checkpoints import LAST, Checkpoints, candidates, random_states
 from alexnet_tf.training.distribution import is_chief, make_strategy, noticing_lost_workers
 from alexnet_tf.training.finetuning import describe, freeze, source_statistics, starting_weights
@@ -26,6 +26,7 @@ from alexnet_tf.training.optimizer import build_optimizer
 from alexnet_tf.training.progress import Progress
 from alexnet_tf.training.schedules import Plateau, schedule_factor, variable_rates
 from alexnet_tf.training.step import TrainStep
+from alexnet_tf.training.summaries import Summaries, Worst
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Options:
         jit: see `TrainStep`.
         steps_per_call: steps that run without coming back to Python; 1 on CPUs and 10 on GPUs if not given.
         log_every: steps between two lines of metrics.
+        layers_every: steps between two looks at the layers, besides those at validations; 0: no summaries but scalars.
+        profile: `range` of the steps to trace, or None.
         checkpoint_minutes: how long training goes on without a checkpoint; each validation makes one as well.
     """
 
@@ -47,6 +50,8 @@ class Options:
     jit: str = "auto"
     steps_per_call: int | None = None
     log_every: int = 10
+    layers_every: int = 100
+    profile: range | None = None
     checkpoint_minutes: float = 15.0
 
 
@@ -76,6 +81,7 @@ def train_and_evaluate(recipe, workdir, options=Options()):  # noqa: B008
     # Before the workdir is claimed, for a mistake in the weights' name should not leave a run with that name.
     begun = bool(candidates(pathlib.Path(workdir) / LAST))
     start = starting_weights(recipe, len(dataset.class_names)) if recipe.weights and not begun else None
+    trace.check(options.profile, recipe.total_steps(dataset.train.count))
     if is_chief(strategy):
         runs.claim(workdir, recipe, dataset.class_names)
     with noticing_lost_workers(strategy):
@@ -102,7 +108,7 @@ class Trainer:
         self.total_steps = recipe.total_steps(dataset.train.count)
         self.most = min(options.steps_per_call or (10 if _kind() == "GPU" else 1), options.log_every)
         found = _statistics(recipe, workdir, dataset, self.chief)
-        self.mean = runs.input_mean(recipe, found)
+        self.mean, axes = runs.input_mean(recipe, found), found.axes(recipe.colours)
         with strategy.scope():
             self.model = runs.build_model(recipe, self.classes, recipe.precision)
             if start:
@@ -111,8 +117,7 @@ class Trainer:
             self.optimizer = build_optimizer(recipe)
             self.optimizer.build(self.model.trainable_variables)
             self.train_steps = TrainStep(
-                strategy, self.model, self.optimizer, recipe, self.mean, found.axes(recipe.colours), self.stop.wished,
-                self.most, options.jit,
+                strategy, self.model, self.optimizer, recipe, self.mean, axes, self.stop.wished, self.most, options.jit,
             )  # fmt: skip
         self.evaluator = Evaluator(
             self.model, self.classes, recipe.geometry, self.mean, strategy=strategy, wished_stop=self.stop.wished
@@ -129,13 +134,25 @@ class Trainer:
         self.checkpoints = Checkpoints(workdir, state, self.chief)
         self.checkpoints.restore()
         self.saved_at = time.monotonic()
-        self.journal = Journal(workdir, self.steps_per_epoch, self.chief)
+        self.journal = Journal(workdir, self.steps_per_epoch, self.chief, self._at())
+        self.summaries = Summaries(
+            recipe, dataset, self.model, self.mean, axes, self.journal, self.chief and options.layers_every > 0,
+            self.train_steps.loss_scale,
+        )  # fmt: skip
+        self.trace = trace.Trace(self.chief and options.profile, workdir / "logs" / "train")
         self.stuck = StuckLoss(self.classes)
         self.fresh = start[1] if start else []
 
     def run(self):
         """Trains to the end, validating and saving on the way."""
+        try:
+            return self._run()
+        finally:
+            self.trace.close()
+
+    def _run(self):
         self._introduce()
+        self.summaries.introduce(self._at())
         result = None
         while self._at() < self.total_steps or self._validation_is_due():
             if self._validation_is_due():
@@ -199,6 +216,8 @@ class Trainer:
         if self.dataset.train.labels is not None:
             for line in class_counts(self.dataset.train.labels, self.dataset.class_names):
                 self.journal.say(line)
+        if self.options.profile and self._at() > self.options.profile.start:
+            self.journal.say(f"no profile: step {self.options.profile.start} is past")
 
     def train(self, first, end):
         """Trains from one step to another, without a validation."""
@@ -208,8 +227,10 @@ class Trainer:
         progress = Progress("step", self.total_steps, first)
         meter, step = Meter(recipe.batch_size), first
         while step < end:
-            steps = range(step, min(end, step + self.most, (step // every + 1) * every))
-            sums, waited = self.train_steps(batches, *self._rates(steps), augmentation.colour_noise)
+            stop = self.trace.end_of_call(step, min(end, step + self.most, (step // every + 1) * every))
+            steps = range(step, stop)
+            with self.trace.call(step, stop):
+                sums, waited = self.train_steps(batches, *self._rates(steps), augmentation.colour_noise)
             self.step.assign_add(len(steps))
             step, wishes = steps.stop, sums[4]
             # At every step, so that no checkpoint takes the place of a good one after that.
@@ -221,6 +242,9 @@ class Trainer:
             meter.add(len(steps), sums[:4], waited)
             if step % every == 0 or step == end or wishes:
                 progress.update(step, self._log(step, meter.take()))
+            layers_every = self.options.layers_every
+            if layers_every and step // layers_every > steps.start // layers_every and step < end:
+                self.summaries.layers(step)
             if wishes:
                 self._interrupt(f"after step {step} of {self.total_steps}")
             if time.monotonic() - self.saved_at > 60 * self.options.checkpoint_minutes:
@@ -265,7 +289,7 @@ class Trainer:
             f"{values['images_per_second']:.1f} images/s"
         )
 
-    def _evaluate(self):
+    def _evaluate(self, watch=None):
         progress = Progress("validating", self.dataset.validation.count)
 
         def update(count, wishes):
@@ -273,10 +297,11 @@ class Trainer:
             if wishes:
                 self._interrupt(f"while validating step {self._at()} of {self.total_steps}")
 
-        return self.evaluator(self.dataset.validation, update)
+        return self.evaluator(self.dataset.validation, update, watch)
 
     def _validate(self):
-        result = self._evaluate()
+        worst = Worst() if self.summaries.writes else None
+        result = self._evaluate(worst)
         step, plateau = self._at(), self._plateau()
         best = result.top1_error < plateau.best
         plateau.update(result.top1_error, self.recipe.patience, self.recipe.drops)
@@ -295,6 +320,8 @@ class Trainer:
         if best:
             self.checkpoints.save_best()
         self._save()
+        self.summaries.network(step)
+        self.summaries.mistakes(step, worst)
         return result
 
     def _save(self):
