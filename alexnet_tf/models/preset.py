@@ -53,6 +53,11 @@ class Preset:
         layers = tuple(specs.widened(layer, factor) for layer in hidden)
         return dataclasses.replace(self, layers=(*layers, classifier))
 
+    def without(self, *types):
+        """A copy that lacks all layers of these types, e.g. `without("LRN")`."""
+        layers = tuple(layer for layer in self.layers if type(layer).__name__ not in types)
+        return dataclasses.replace(self, layers=layers)
+
     def changed(self, **by_type):
         """A copy in which fields of all layers of a type are replaced, e.g. `changed(Dropout=dict(rate=0.0))`."""
         layers = tuple(dataclasses.replace(layer, **by_type.get(type(layer).__name__, {})) for layer in self.layers)

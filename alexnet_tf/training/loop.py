@@ -70,7 +70,7 @@ def train_and_evaluate(recipe, workdir, options=Options()):  # noqa: B008
     """
     strategy = make_strategy(options.strategy, options.devices, dataclasses.asdict(recipe))
     keras.utils.set_random_seed(recipe.seed)
-    dataset = datasets.open_dataset(recipe.dataset, recipe.seed)
+    dataset = datasets.open_dataset(recipe.dataset, recipe.dataset_seed)
     if is_chief(strategy):
         runs.claim(workdir, recipe, dataset.class_names)
     with noticing_lost_workers(strategy):

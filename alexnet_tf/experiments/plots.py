@@ -1,0 +1,73 @@
+"""The experiments' pictures; Matplotlib (extra `plots`) is imported when one is drawn."""
+
+# Okabe and Ito's colours, which stay apart for colour-blind readers, each with a line of its own.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1)), (0, (1, 1)))
+
+
+def check():
+    """Raises ValueError if Matplotlib is not installed."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise ValueError("an experiment's plot needs matplotlib: pip install 'alexnet-tf[plots]'") from error
+
+
+def save(draw, path):
+    """Writes a picture.
+
+    Args:
+        draw: called with a Matplotlib `Figure`.
+        path: file to write; its ending says the format.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    draw(figure)
+    figure.savefig(path, dpi=140)
+
+
+def race(figure, curves, rows, target):
+    """Training error by epoch, and where each variant reached the target."""
+    axes = _axes(figure, "epochs", "training error")
+    for (label, points), row, colour, style in zip(curves.items(), rows, COLOURS, STYLES, strict=False):
+        label = f"{label}, rate {row['learning_rate']:g}"
+        axes.plot([p.epoch for p in points], [p.error for p in points], color=colour, linestyle=style, label=label)
+        if row["epochs_to_target"] is not None:
+            axes.plot(row["epochs_to_target"], target, "o", color=colour)
+            axes.annotate(
+                f"{row['epochs_to_target']:.1f} epochs", (row["epochs_to_target"], target), (4, 7), color=colour,
+                textcoords="offset points",
+            )  # fmt: skip
+    axes.axhline(target, color="0.4", linewidth=1, linestyle=(0, (2, 3)))
+    axes.set_xlim(left=0)
+    axes.legend(frameon=False)
+
+
+def curves(figure, by_label):
+    """Validation errors by epoch (filled) with training errors (thin) of several runs.
+
+    Args:
+        figure: Matplotlib `Figure`.
+        by_label: {label: (training points, validation points)}.
+    """
+    axes = _axes(figure, "epochs", "top-1 error")
+    for (label, (training, validation)), colour, style in zip(by_label.items(), COLOURS, STYLES, strict=False):
+        axes.plot([p.epoch for p in training], [p.error for p in training], color=colour, linewidth=1, alpha=0.5)
+        axes.plot(
+            [p.epoch for p in validation], [p.error for p in validation], color=colour, linestyle=style, marker="o",
+            markersize=4, label=label,
+        )  # fmt: skip
+    axes.set_xlim(left=0)
+    axes.legend(frameon=False, title="held-out images; thin: training")
+
+
+def _axes(figure, xlabel, ylabel):
+    from matplotlib.ticker import PercentFormatter
+
+    axes = figure.subplots()
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    return axes
