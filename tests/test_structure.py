@@ -14,7 +14,8 @@ ALLOWED = {
     "evaluation": {"models", "data", "evaluation"},
     "training": {"models", "data", "evaluation", "training"},
     "serving": {"models", "data", "serving"},
-    "cli": {"models", "data", "evaluation", "training", "serving", "cli"},
+    "experiments": {"models", "data", "evaluation", "training", "experiments"},
+    "cli": {"models", "data", "evaluation", "training", "serving", "experiments", "cli"},
 }
 
 

@@ -62,6 +62,31 @@ def curves(figure, by_label):
     axes.legend(frameon=False, title="held-out images; thin: training")
 
 
+def errors(figure, rows):
+    """Top-1 errors as points, with a standard error either way."""
+    axes = _axes(figure, "", "top-1 error, held-out images")
+    for place, (row, colour) in enumerate(zip(rows, COLOURS, strict=False)):
+        spread = (row["top1_error"] * (1 - row["top1_error"]) / row["images"]) ** 0.5
+        axes.errorbar(place, row["top1_error"], spread, fmt="o", color=colour, capsize=4, markersize=8)
+        axes.annotate(
+            f"{row['top1_error']:.1%}", (place, row["top1_error"]), (12, -4), textcoords="offset points", color=colour
+        )
+    axes.set_xticks(range(len(rows)), [row["variant"] for row in rows])
+    axes.set_xlim(-0.5, len(rows) - 0.5)
+
+
+def ensemble(figure, rows, networks):
+    """Top-1 error by the number of networks averaged, over the networks alone."""
+    axes = _axes(figure, "networks averaged", "top-1 error, held-out images")
+    alone, means = rows[:networks], rows[:1] + rows[networks:]
+    axes.plot([1] * networks, [row["top1_error"] for row in alone], "o", color="0.6", label="each alone")
+    axes.plot(
+        range(1, networks + 1), [row["top1_error"] for row in means], "-o", color=COLOURS[0], label="mean of the first"
+    )
+    axes.set_xticks(range(1, networks + 1))
+    axes.legend(frameon=False)
+
+
 def _axes(figure, xlabel, ylabel):
     from matplotlib.ticker import PercentFormatter
 
