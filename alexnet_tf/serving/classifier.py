@@ -38,18 +38,34 @@ class Classifier:
         """The network with its inner layers as further outputs."""
         outputs = {
             "probabilities": self.model.output,
-            "logits": self.model.get_layer("fc8").output,
-            "fc7": self.model.get_layer("relu7").output,
-            "pool5": self.model.get_layer("flatten").input,
+            "logits": self.model.get_layer("probabilities").input,
+            **self._features,
         }
         return keras.Model(self.model.inputs, outputs)
+
+    @functools.cached_property
+    def _features(self):
+        """{name: output} of what other programs may want: the last pool, and the last hidden dense layer activated."""
+        last = [layer.name for layer in self.model.layers if isinstance(layer, keras.layers.Conv2D)][-1]
+        outputs = {last.replace("conv", "pool"): self.model.get_layer("flatten").input}
+        dense = [layer for layer in self.model.layers if isinstance(layer, keras.layers.Dense)]
+        if len(dense) > 1:
+            after = self.model.layers[self.model.layers.index(dense[-2]) :]
+            activation = next(layer for layer in after if isinstance(layer, keras.layers.Activation))
+            outputs[dense[-2].name] = activation.output
+        return outputs
+
+    @property
+    def feature_names(self):
+        """Names of inner layers that `layers` takes: `pool5` and `fc7`, or what the network has instead."""
+        return tuple(self._features)
 
     def probabilities(self, pixels):
         """From uint8 (batch, crop, crop, 3) to float32 (batch, classes); usable in a graph."""
         return self.model(self._network_input(pixels), training=False)
 
     def layers(self, pixels, *names):
-        """As `probabilities`, {name: layer}: `probabilities`, `logits`, `fc7` (batch, 4096) after ReLU, `pool5`."""
+        """As `probabilities`, {name: layer}: `probabilities`, `logits`, or some of `feature_names`."""
         outputs = self._layers(self._network_input(pixels), training=False)
         return {name: outputs[name] for name in names}
 
