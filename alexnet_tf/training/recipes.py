@@ -224,6 +224,7 @@ class Recipe:
 
 def _one_of(name, value, allowed):
     if value not in allowed:
+        allowed = [str(choice) for choice in allowed]
         raise ValueError(f"{name} must be one of {', '.join(allowed)}. Received: {name}={value!r}")
 
 
