@@ -1,6 +1,8 @@
 """Repeats one of the paper's comparisons: trains its variants, prints a table, draws a plot.
 
-alexnet-tf experiment pooling --quick
+NAME is relu_vs_tanh, pooling, lrn, towers, dropout, colour_noise, views or ensemble.
+
+alexnet-tf experiment NAME --quick
 """
 
 import sys
@@ -9,7 +11,7 @@ from absl import flags
 
 from alexnet_tf.cli import common
 from alexnet_tf.experiments import plots, report
-from alexnet_tf.experiments.catalogue import EXPERIMENTS, get_experiment
+from alexnet_tf.experiments.catalogue import get_experiment
 from alexnet_tf.training.interruption import Interrupted
 
 FLAGS = flags.FLAGS
@@ -21,11 +23,7 @@ flags.DEFINE_integer("seed", 0, "of all runs", lower_bound=0)
 
 def main(argv):
     """Trains what is not trained yet, measures, and writes the results."""
-    if len(argv) != 2:
-        listed = "\n".join(f"  {experiment.name:<14}{experiment.summary}" for experiment in EXPERIMENTS.values())
-        print(f"NAME is one of:\n{listed}", file=sys.stderr)
-        raise ValueError(f"NAME must be one experiment. Received: {' '.join(argv[1:]) or 'none'}")
-    experiment = get_experiment(argv[1])
+    experiment = get_experiment(" ".join(argv[1:]))
     plots.check()
     out = FLAGS.out or f"experiments/{experiment.name}{'-quick' if FLAGS.quick else ''}"
     plan = experiment.plan(out, FLAGS.dataset, FLAGS.quick, FLAGS.seed)
