@@ -7,7 +7,7 @@ import math
 from alexnet_tf.evaluation import ensemble
 from alexnet_tf.evaluation.evaluate import Evaluator
 from alexnet_tf.experiments import plots
-from alexnet_tf.experiments.experiment import Outcome, train
+from alexnet_tf.experiments.experiment import Outcome, percent, train
 from alexnet_tf.experiments.history import history, smoothed
 from alexnet_tf.training.progress import Progress
 from alexnet_tf.training.runs import load_run
@@ -97,26 +97,25 @@ def chance(one, other, images):
 def _compared(rows):
     """Each variant's error against the first's, in sentences."""
     first, *others = rows
-    sentences = [f"{first['variant']} is wrong on {first['top1_error']:.2%} of {first['images']:,} held-out images."]
+    parts = [f"Top-1 error on {first['images']:,} held-out images: {first['variant']} {percent(first['top1_error'])}"]
     for row in others:
         difference = row["top1_error"] - first["top1_error"]
         bound = chance(first["top1_error"], row["top1_error"], row["images"])
-        verdict = "more than" if abs(difference) > bound else "within"
-        sentences.append(
-            f"{row['variant']}: {row['top1_error']:.2%}, {abs(100 * difference):.2f} points "
-            f"{'more' if difference > 0 else 'less'}, which is {verdict} what the choice of so few images explains "
-            f"({100 * bound:.2f} points, two standard errors)."
+        parts.append(
+            f"{row['variant']} {percent(row['top1_error'])}, {100 * abs(difference):.2f} points "
+            f"{'more' if difference > 0 else 'less'}, which is {'more than' if abs(difference) > bound else 'within'} "
+            f"what the choice of so few images explains ({100 * bound:.2f} points, two standard errors)"
         )
-    return " ".join(sentences) + " One seed: another start would move each of them too."
+    return "; ".join(parts) + ". One seed: another start would move each of them too."
 
 
 def _averaged(rows, networks):
     """What averaging did, in a sentence."""
     alone = [row["top1_error"] for row in rows[:networks]]
-    together = rows[-1]["top1_error"]
+    mean, together = sum(alone) / networks, rows[-1]["top1_error"]
     return (
-        f"{networks} networks alone are wrong on {min(alone):.2%} to {max(alone):.2%} of {rows[0]['images']:,} "
-        f"held-out images, {sum(alone) / networks:.2%} on average; the mean of their probabilities on {together:.2%}, "
-        f"{100 * (sum(alone) / networks - together):.2f} points less. They differ in their seed alone: weights, order "
-        "and crops."
+        f"Of {rows[0]['images']:,} held-out images {networks} networks alone get {percent(min(alone))} to "
+        f"{percent(max(alone))} wrong, {percent(mean)} on average; the mean of their probabilities "
+        f"{percent(together)}, {100 * (mean - together):.2f} points less. They differ in their seed alone: "
+        "weights, order and crops."
     )

@@ -106,3 +106,8 @@ def is_finished(workdir, recipe):
     found = dataclasses.replace(runs.read_recipe(workdir), epochs=recipe.epochs, steps=recipe.steps)
     last = history(workdir, "validation")[-1]
     return found == recipe and (last.step >= recipe.steps if recipe.steps else last.epoch >= recipe.epochs)
+
+
+def percent(share, digits=2):
+    """A share as text: `12.34 %`."""
+    return f"{100 * share:.{digits}f} %"

@@ -69,7 +69,11 @@ def errors(figure, rows):
         spread = (row["top1_error"] * (1 - row["top1_error"]) / row["images"]) ** 0.5
         axes.errorbar(place, row["top1_error"], spread, fmt="o", color=colour, capsize=4, markersize=8)
         axes.annotate(
-            f"{row['top1_error']:.1%}", (place, row["top1_error"]), (12, -4), textcoords="offset points", color=colour
+            f"{100 * row['top1_error']:.1f} %",
+            (place, row["top1_error"]),
+            (12, -4),
+            textcoords="offset points",
+            color=colour,
         )
     axes.set_xticks(range(len(rows)), [row["variant"] for row in rows])
     axes.set_xlim(-0.5, len(rows) - 0.5)
@@ -88,11 +92,9 @@ def ensemble(figure, rows, networks):
 
 
 def _axes(figure, xlabel, ylabel):
-    from matplotlib.ticker import PercentFormatter
-
     axes = figure.subplots()
     axes.set(xlabel=xlabel, ylabel=ylabel)
-    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.yaxis.set_major_formatter(lambda share, place: f"{100 * share:.3g} %")
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     return axes

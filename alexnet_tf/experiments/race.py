@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from alexnet_tf.experiments import plots
-from alexnet_tf.experiments.experiment import Outcome, train
+from alexnet_tf.experiments.experiment import Outcome, percent, train
 from alexnet_tf.experiments.history import history, smoothed
 
 # Training errors are means over this many epochs: single batches scatter by several points.
@@ -71,16 +71,17 @@ def _finding(rows, target, search_steps):
     )
     fast, slow = rows
     if None in (fast["epochs_to_target"], slow["epochs_to_target"]):
-        states = (
-            f"{row['variant']} reached {target:.0%} training error after {row['epochs_to_target']:.1f} epochs"
-            if row["epochs_to_target"]
-            else f"{row['variant']} was still at {row['training_error']:.1%} after {row['epochs_trained']:.0f} epochs"
-            for row in rows
-        )
-        return searched + "; ".join(states) + "."
+        return searched + "; ".join(_state(row, target) for row in rows) + "."
     ratio = slow["epochs_to_target"] / fast["epochs_to_target"]
     return (
-        f"{searched}{target:.0%} training error (mean of half an epoch) took {fast['variant']} "
+        f"{searched}{percent(target, 0)} training error (mean of half an epoch) took {fast['variant']} "
         f"{fast['epochs_to_target']:.1f} epochs and {slow['variant']} {slow['epochs_to_target']:.1f}: "
         f"{ratio:.1f} times as many."
     )
+
+
+def _state(row, target):
+    if row["epochs_to_target"] is None:
+        error = percent(row["training_error"], 1)
+        return f"{row['variant']} was still at {error} after {row['epochs_trained']:g} epochs"
+    return f"{row['variant']} reached {percent(target, 0)} training error after {row['epochs_to_target']:.1f} epochs"

@@ -3,6 +3,7 @@
 import json
 
 from alexnet_tf.experiments import plots
+from alexnet_tf.experiments.experiment import percent
 
 PLOT = "plot.png"
 
@@ -24,7 +25,7 @@ def write(plan, outcome):
 
 def table(rows):
     """The rows as a Markdown table whose columns are also aligned as plain text."""
-    cells = [[name.replace("_", " ") for name in rows[0]]]
+    cells = [[name.replace("top1", "top-1").replace("top5", "top-5").replace("_", " ") for name in rows[0]]]
     cells += [[_cell(name, value) for name, value in row.items()] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [
@@ -37,7 +38,7 @@ def _cell(name, value):
     if value is None:
         return "not reached"
     if "error" in name:
-        return f"{value:.2%}" if value < float("inf") else "not finite"
+        return percent(value) if value < float("inf") else "not finite"
     return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
