@@ -55,13 +55,14 @@ def test_time_is_divided_into_input_and_compute(one_a_call):
 def test_smoothed_targets_are_keras_own(recipe):
     recipe = dataclasses.replace(recipe, label_smoothing=0.1, batch_size=4)
     inputs = keras.Input((5,))
-    model = keras.Model(inputs, keras.layers.Dense(3, name="fc8")(inputs))
+    logits = keras.layers.Dense(3, name="fc8")(inputs)
+    model = keras.Model(inputs, keras.layers.Activation("softmax", name="probabilities")(logits))
     step = TrainStep(tf.distribute.get_strategy(), model, None, recipe, 0.0, [], tf.Variable(0.0))
     rng = np.random.default_rng(0)
     images, labels = rng.normal(size=(4, 5)).astype(np.float32), np.array([0, 2, 1, 1])
     _, gradients = step._gradients_of(images, labels, np.ones(4, np.float32), 1.0)
     loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
     with tf.GradientTape() as tape:
-        value = loss(tf.one_hot(labels, 3), model(images))
+        value = loss(tf.one_hot(labels, 3), keras.Model(inputs, logits)(images))
     for ours, theirs in zip(gradients, tape.gradient(value, model.trainable_variables), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)

@@ -15,7 +15,8 @@ ALLOWED = {
     "training": {"models", "data", "evaluation", "training"},
     "serving": {"models", "data", "serving"},
     "figures": {"models", "data", "evaluation", "training", "serving", "figures"},
-    "cli": {"models", "data", "evaluation", "training", "serving", "figures", "cli"},
+    "experiments": {"models", "data", "evaluation", "training", "experiments"},
+    "cli": {"models", "data", "evaluation", "training", "serving", "figures", "experiments", "cli"},
 }
 
 

@@ -1,25 +1,42 @@
-"""Measures a run's top-1 and top-5 error.
+"""Measures the top-1 and top-5 error of a run, or of the mean of several networks.
 
 alexnet-tf evaluate --workdir=DIR --views=10
+alexnet-tf evaluate --workdir=DIR,DIR,DIR --ensemble_weights=search
 """
 
 import dataclasses
 import json
 
+import numpy as np
 from absl import flags
 
 from alexnet_tf.cli import common
+from alexnet_tf.cli.startup import tf
 from alexnet_tf.data.datasets import open_dataset
+from alexnet_tf.data.images import Geometry
+from alexnet_tf.evaluation import ensemble
 from alexnet_tf.evaluation.evaluate import Evaluator
+from alexnet_tf.serving.runners import open_runner
 from alexnet_tf.training.progress import Progress
-from alexnet_tf.training.runs import load_run
+from alexnet_tf.training.runs import is_run, load_run
+
+SEARCH = "search"
+# Which images these hold out does not depend on a seed.
+FIXED_PARTS = ("records:", "tfds:")
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("workdir", None, "directory of the run", required=True)
+flags.DEFINE_string(
+    "workdir", None, "directory of the run; several, or exports, with commas between: the mean of all", required=True
+)
 flags.DEFINE_string("dataset", None, "another dataset of the same classes; its validation part is used")
 flags.DEFINE_bool("best", False, "the checkpoint with the lowest validation error instead of the newest")
 flags.DEFINE_integer("views", 1, "1: the centre; 10: corners, centre and their mirror images")
 flags.DEFINE_integer("batch_size", 64, "images at a time", lower_bound=1)
+flags.DEFINE_string(
+    "ensemble_weights", None,
+    f"of several networks: one number each, with commas between; or {SEARCH}: found on every second image, and "
+    "measured on the others; equal if not given",
+)  # fmt: skip
 flags.DEFINE_bool("json", False, "print JSON")
 
 
@@ -28,24 +45,123 @@ def main(argv):
     common.no_arguments(argv)
     if FLAGS.views not in (1, 10):
         raise ValueError(f"views must be 1 or 10. Received: views={FLAGS.views}")
-    run = load_run(FLAGS.workdir, FLAGS.best)
-    dataset = open_dataset(FLAGS.dataset, run.recipe.seed) if FLAGS.dataset else run.dataset
-    if dataset.class_names != run.class_names:
-        raise ValueError(
-            f"dataset must have the {len(run.class_names)} classes of the run. Received: {dataset.name!r} with "
-            f"{len(dataset.class_names)} classes, {', '.join(dataset.class_names[:5])} …"
-        )
+    paths = [FLAGS.workdir] if is_run(FLAGS.workdir) else FLAGS.workdir.split(",")
+    weights = _weights(FLAGS.ensemble_weights, len(paths))
+    if len(paths) > 1:
+        _evaluate_several(paths, weights)
+    else:
+        _evaluate_one(paths[0])
+
+
+def _evaluate_one(path):
+    run = load_run(path, FLAGS.best)
+    dataset = _dataset([run], run.class_names)
     progress = Progress("evaluating", dataset.validation.count)
     classes = len(run.class_names)
     evaluate = Evaluator(run.model, classes, run.geometry, run.mean, FLAGS.batch_size, FLAGS.views)
     result = evaluate(dataset.validation, lambda count, wishes: progress.update(count))
+    print(json.dumps(dataclasses.asdict(result)) if FLAGS.json else _line(result))
+
+
+def _evaluate_several(paths, weights):
+    """Prints each network's errors and those of their mean."""
+    runs = {path: load_run(path, FLAGS.best) for path in paths if is_run(path)}
+    members = [ensemble.member_of(runs[path]) if path in runs else _exported(path) for path in paths]
+    ensemble.check(members)
+    split = _dataset(list(runs.values()), members[0].class_names).validation
+    progress = Progress("evaluating", split.count)
+    predictions = ensemble.predict(members, split, FLAGS.batch_size, FLAGS.views, progress.update)
+    if weights == SEARCH:
+        weights = ensemble.searched_weights(predictions.part(slice(0, None, 2))).tolist()
+        predictions = predictions.part(slice(1, None, 2))
+    alone = [predictions.result(row) for row in np.eye(len(members))]
+    mean = predictions.result(weights)
     if FLAGS.json:
-        print(json.dumps(dataclasses.asdict(result)))
-    else:
-        print(
-            f"top-1 error {result.top1_error:.2%}, top-5 error {result.top5_error:.2%}, loss {result.loss:.4f}, "
-            f"{result.examples} images, {result.views} view(s)"
+        rows = [
+            {"network": member.name, "weight": weight, **dataclasses.asdict(result)}
+            for member, weight, result in zip(members, weights, alone, strict=True)
+        ]
+        print(json.dumps({"networks": rows, "mean": dataclasses.asdict(mean)}))
+        return
+    for member, result in zip(members, alone, strict=True):
+        print(f"{member.name}: {_line(result)}")
+    print(f"mean with weights {', '.join(f'{weight:.3g}' for weight in weights)}: {_line(mean)}")
+
+
+def _line(result):
+    return (
+        f"top-1 error {result.top1_error:.2%}, top-5 error {result.top5_error:.2%}, loss {result.loss:.4f}, "
+        f"{result.examples} images, {result.views} view(s)"
+    )
+
+
+def _weights(text, networks):
+    """The flag's weights as a list that is checked, or `SEARCH`."""
+    if text is None:
+        return [1 / networks] * networks
+    if networks < 2:
+        raise ValueError(f"ensemble_weights need several networks in workdir. Received: ensemble_weights={text!r}")
+    if text == SEARCH:
+        return SEARCH
+    try:
+        weights = [float(number) for number in text.split(",")]
+    except ValueError:
+        weights = []
+    if len(weights) != networks or not all(0 <= weight < np.inf for weight in weights) or not sum(weights):
+        raise ValueError(
+            f"ensemble_weights must be {SEARCH}, or {networks} numbers of at least 0 that are not all 0. "
+            f"Received: ensemble_weights={text!r}"
         )
+    return weights
+
+
+def _exported(path):
+    """The `Member` of an export, any of its formats, image by image."""
+    runner = open_runner(path)
+
+    def classify(images):
+        return np.stack([runner.classify_pixels(image) for image in images])
+
+    def probabilities(pixels):
+        found = tf.numpy_function(classify, [pixels], tf.float32)
+        return tf.ensure_shape(found, [None, len(runner.class_names)])
+
+    return ensemble.Member(path, runner.class_names, Geometry(runner.resize, runner.crop), probabilities)
+
+
+def _dataset(runs, class_names):
+    """The dataset to measure on: the flag's, or the runs' own."""
+    if FLAGS.dataset:
+        dataset = open_dataset(FLAGS.dataset, runs[0].recipe.dataset_seed if runs else 0)
+    else:
+        dataset = _own(runs)
+    if dataset.class_names != class_names:
+        raise ValueError(
+            f"dataset must have the {len(class_names)} classes of the run. Received: {dataset.name!r} with "
+            f"{len(dataset.class_names)} classes, {', '.join(dataset.class_names[:5])} …"
+        )
+    return dataset
+
+
+def _own(runs):
+    """The dataset of all runs; what one has held out, another must not have been trained on."""
+    if not runs:
+        raise ValueError("dataset must be given where workdir names exports only. Received: none")
+    for run in runs:
+        if _held_out(run.recipe) != _held_out(runs[0].recipe):
+            raise ValueError(
+                "workdir must name runs that hold out the same images; give dataset for images that none was trained "
+                f"on. Received: {_origin(runs[0])}, {_origin(run)}"
+            )
+    return runs[0].dataset
+
+
+def _held_out(recipe):
+    return recipe.dataset, None if recipe.dataset.startswith(FIXED_PARTS) else recipe.dataset_seed
+
+
+def _origin(run):
+    return f"{str(run.workdir)!r} with {run.recipe.dataset} and data seed {run.recipe.dataset_seed}"
 
 
 if __name__ == "__main__":

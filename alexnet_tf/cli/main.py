@@ -14,6 +14,7 @@ COMMANDS = {
     "predict": "label image files",
     "draw": "pictures of a run: kernels, predictions, neighbours, layers, curves, occlusion",
     "features": "a layer's output for image files or a dataset",
+    "experiment": "repeat one of the paper's comparisons",
     "presets": "the networks side by side",
     "weights": "turn published weights into a .weights.h5 file",
 }
@@ -24,7 +25,7 @@ def main():
     command, rest = (sys.argv[1:2] or ["--help"])[0], sys.argv[2:]
     if command in ("-h", "--help", "help"):
         print("usage: alexnet-tf COMMAND [--flags]; alexnet-tf COMMAND --help lists a command's flags\n")
-        print("\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items()))
+        print("\n".join(f"  {name:<12}{text}" for name, text in COMMANDS.items()))
         return 0
     if command == "--version":
         print(alexnet_tf.__version__)

@@ -41,6 +41,11 @@ class Preset:
     channels: int = 3
     preprocessing: Preprocessing = Preprocessing()
 
+    @property
+    def head(self):
+        """Name of the layer that gives the logits, e.g. `fc8`."""
+        return self.layers[-1].name
+
     def widened(self, factor):
         """The same network with every hidden width multiplied by `factor`; `classes` stay.
 
@@ -52,6 +57,11 @@ class Preset:
         *hidden, classifier = self.layers
         layers = tuple(specs.widened(layer, factor) for layer in hidden)
         return dataclasses.replace(self, layers=(*layers, classifier))
+
+    def without(self, *types):
+        """A copy that lacks all layers of these types, e.g. `without("LRN")`."""
+        layers = tuple(layer for layer in self.layers if type(layer).__name__ not in types)
+        return dataclasses.replace(self, layers=layers)
 
     def changed(self, **by_type):
         """A copy in which fields of all layers of a type are replaced, e.g. `changed(Dropout=dict(rate=0.0))`."""

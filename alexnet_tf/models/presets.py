@@ -8,7 +8,7 @@ Classification with Deep Convolutional Neural Networks" (NIPS 2012).
 
 import dataclasses
 
-from alexnet_tf.models.preset import Preset
+from alexnet_tf.models.preset import Preprocessing, Preset
 from alexnet_tf.models.replicas import BN, CAFFE, CAFFENET, TORCHVISION
 from alexnet_tf.models.specs import (
     LRN,
@@ -82,7 +82,28 @@ ONE_COLUMN = Preset(
     _code_layers(1, 48, 128, 192, 192, 256),
 )  # fmt: skip
 
-PRESETS = {preset.name: preset for preset in (PAPER, ORIGINAL, ONE_TOWER, ONE_COLUMN, CAFFE, CAFFENET, TORCHVISION, BN)}
+# The network for CIFAR-10 that the first author published (18 % test error; its three pools round up, which for 32
+# pixels is what "same" does), and which has the four layers of the paper's Figure 1. Its normalisation stays within a
+# channel. ReLU comes before pooling here and after the first in the author's: with maxima that is the same.
+_POOL = {"size": 3, "stride": 2, "padding": "same"}
+_NORM = SpatialNorm(size=3, alpha=5e-5, beta=0.75)
+
+FOUR_LAYERS = Preset(
+    "four_layers", "the small network for CIFAR-10 of Figure 1", 32,
+    (
+        Conv("conv1", 32, 5, stddev=0.0001), RELU, MaxPool(**_POOL), _NORM,
+        Conv("conv2", 32, 5), RELU, AveragePool(**_POOL), _NORM,
+        Conv("conv3", 64, 5), RELU, AveragePool(**_POOL),
+        Flatten(),
+        Dense("fc4", 10),
+    ),
+    preprocessing=Preprocessing(resize=32),
+)  # fmt: skip
+
+PRESETS = {
+    preset.name: preset
+    for preset in (PAPER, ORIGINAL, ONE_TOWER, ONE_COLUMN, CAFFE, CAFFENET, TORCHVISION, BN, FOUR_LAYERS)
+}
 
 # For comparison in tables only. LeCun, Bottou, Bengio and Haffner (1998) in the form that is usual today: all of
 # conv2's maps connected, plain average pooling, a dense classifier.

@@ -132,7 +132,7 @@ class SpatialNorm:
 
 @dataclasses.dataclass(frozen=True)
 class MaxPool:
-    """Overlapping max pooling (section 3.4). `padding`: "valid" or "ceil"."""
+    """Overlapping max pooling (section 3.4). `padding`: "valid", "same" or "ceil"; what is padded never wins."""
 
     size: int = 3
     stride: int = 2
@@ -145,13 +145,14 @@ class MaxPool:
 
 @dataclasses.dataclass(frozen=True)
 class AveragePool:
-    """Average pooling."""
+    """Average pooling. `padding`: "valid" or "same"; what is padded does not count in the average."""
 
     size: int = 2
     stride: int = 2
+    padding: str = "valid"
 
     def layers(self, shape, name):
-        return [keras.layers.AveragePooling2D(self.size, self.stride, name=name("pool"))]
+        return [keras.layers.AveragePooling2D(self.size, self.stride, self.padding, name=name("pool"))]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -37,8 +37,8 @@ class Classifier:
     def outputs(self):
         """What `layers` can give, by name: the symbolic outputs of the network's layers.
 
-        A layer with weights is meant with the ReLU that follows it at once, as in Caffe; `pool5` is what the dense
-        layers see, `logits` what `fc8` gives.
+        A layer with weights is meant with the ReLU that follows it at once, as in Caffe; `pool5`, or the last pool
+        that there is, is what the dense layers see; `logits` is what the last of them gives.
         """
         # Dropout gives what it gets.
         layers = [layer for layer in self.model.layers[1:] if not isinstance(layer, keras.layers.Dropout)]
@@ -49,9 +49,18 @@ class Classifier:
                 found[weighted] = layer.output
             elif not isinstance(layer, keras.layers.BatchNormalization):
                 weighted = layer.name if hasattr(layer, "kernel") else None
-        del found["fc8"]
-        found["pool5"] = self.model.get_layer("flatten").input
-        return {**found, "logits": self.model.get_layer("fc8").output, "probabilities": self.model.output}
+        del found[self._names(keras.layers.Dense)[-1]]
+        found[self.feature_names[0]] = self.model.get_layer("flatten").input
+        return {**found, "logits": self.model.get_layer("probabilities").input, "probabilities": self.model.output}
+
+    @property
+    def feature_names(self):
+        """The `outputs` that other programs may want: `pool5` and `fc7`, or what the network has instead."""
+        last_pool = self._names(keras.layers.Conv2D)[-1].replace("conv", "pool")
+        return (last_pool, *self._names(keras.layers.Dense)[-2:-1])
+
+    def _names(self, kind):
+        return [layer.name for layer in self.model.layers if isinstance(layer, kind)]
 
     def probabilities(self, pixels):
         """From uint8 (batch, crop, crop, 3) to float32 (batch, classes); usable in a graph."""

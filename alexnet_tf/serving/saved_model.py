@@ -75,7 +75,7 @@ class _Served(tf.Module):
         return self.classifier.layers(image, "probabilities", "logits")
 
     def _features(self, image):
-        return self.classifier.layers(image, "fc7", "pool5")
+        return self.classifier.layers(image, *self.classifier.feature_names)
 
 
 def _windows(encoded, geometry):

@@ -7,7 +7,7 @@ from alexnet_tf.models.presets import get_preset
 from alexnet_tf.models.pretrained.fit import WeightsWarning, fit
 from alexnet_tf.models.pretrained.load import RUN_WEIGHTS, load_weights
 from alexnet_tf.training import runs
-from alexnet_tf.training.recipes import HEAD, source_run
+from alexnet_tf.training.recipes import source_run
 
 
 def starting_weights(recipe, classes):
@@ -39,11 +39,11 @@ def starting_weights(recipe, classes):
 
 
 def _fill(model, recipe):
-    source = source_run(recipe.weights)
+    source, head = source_run(recipe.weights), get_preset(recipe.preset).head
     if source is None or recipe.weights.endswith(RUN_WEIGHTS):
-        return load_weights(model, recipe.weights, recipe.preset, fresh=(HEAD,))
+        return load_weights(model, recipe.weights, recipe.preset, fresh=(head,))
     arrays = {layer.name: layer.get_weights() for layer in runs.load_run(source).model.layers}
-    return fit(model, arrays, recipe.weights, channels_first=False, fresh=(HEAD,))
+    return fit(model, arrays, recipe.weights, channels_first=False, fresh=(head,))
 
 
 def source_statistics(recipe):
@@ -74,9 +74,10 @@ def describe(model, recipe):
     """What learns, at which rate, and what is subtracted from images, as one line of text."""
     weighted = [layer for layer in model.layers if hasattr(layer, "kernel")]
     kept = [layer.name for layer in weighted if not layer.trainable]
-    body = [layer.name for layer in weighted if layer.trainable and layer.name != HEAD]
+    *below, head = weighted
+    body = [layer.name for layer in below if layer.trainable]
     rates = [f"{_span(body)} at a rate of {recipe.peak_rate:g}"] if body else []
-    rates.append(f"a new {HEAD} at {recipe.peak_rate * recipe.head_rate:g}")
+    rates.append(f"a new {head.name} at {recipe.peak_rate * recipe.head_rate:g}")
     learning = sum(variable.value.shape.num_elements() for variable in model.trainable_variables)
     keeps = f"{_span(kept)} stay as they are; " if kept else ""
     return (

@@ -77,7 +77,7 @@ def train_and_evaluate(recipe, workdir, options=Options()):  # noqa: B008
     """
     strategy = make_strategy(options.strategy, options.devices, dataclasses.asdict(recipe))
     keras.utils.set_random_seed(recipe.seed)
-    dataset = datasets.open_dataset(recipe.dataset, recipe.seed)
+    dataset = datasets.open_dataset(recipe.dataset, recipe.dataset_seed)
     # Before the workdir is claimed, for a mistake in the weights' name should not leave a run with that name.
     begun = bool(candidates(pathlib.Path(workdir) / LAST))
     start = starting_weights(recipe, len(dataset.class_names)) if recipe.weights and not begun else None

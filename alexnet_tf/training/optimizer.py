@@ -41,6 +41,7 @@ class PaperSGD(keras.optimizers.Optimizer):
         momentum: float in (0, 1).
         decay: the factor .0005 of the paper; it acts through the rate, inside the velocity.
         decay_biases: whether decay acts on variables named `bias`.
+        layer_decays: pairs of (prefix, decay): variables whose path starts with the prefix have that decay instead.
         name: name of the optimizer.
 
     `multipliers` is a float32 vector with one factor on the rate for each variable, in the order of `build`;
@@ -50,21 +51,36 @@ class PaperSGD(keras.optimizers.Optimizer):
         ValueError: if the momentum is not in (0, 1).
     """
 
-    def __init__(self, learning_rate=0.01, momentum=0.9, decay=0.0005, decay_biases=True, name="paper_sgd", **kwargs):
+    def __init__(
+        self,
+        learning_rate=0.01,
+        momentum=0.9,
+        decay=0.0005,
+        decay_biases=True,
+        layer_decays=(),
+        name="paper_sgd",
+        **kwargs,
+    ):
         super().__init__(learning_rate, name=name, **kwargs)
         if not 0 < momentum < 1:
             raise ValueError(f"momentum must be in (0, 1). Received: momentum={momentum}")
         self.momentum = momentum
         self.decay = decay
         self.decay_biases = decay_biases
+        self.layer_decays = tuple(map(tuple, layer_decays))
 
     def build(self, variables):
         if self.built:
             return
         super().build(variables)
         self.velocities = [self.add_variable_from_reference(v, name="velocity") for v in variables]
-        self.decays = [0.0 if v.name == "bias" and not self.decay_biases else self.decay for v in variables]
+        self.decays = [self._decay_of(v) for v in variables]
         self.multipliers = self.add_variable((len(variables),), initializer="ones", name="multipliers")
+
+    def _decay_of(self, variable):
+        if variable.name == "bias" and not self.decay_biases:
+            return 0.0
+        return next((decay for prefix, decay in self.layer_decays if variable.path.startswith(prefix)), self.decay)
 
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)
@@ -78,7 +94,7 @@ class PaperSGD(keras.optimizers.Optimizer):
 
     def get_config(self):
         own = {"momentum": self.momentum, "decay": self.decay, "decay_biases": self.decay_biases}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), **own, "layer_decays": self.layer_decays}
 
 
 @keras.saving.register_keras_serializable("alexnet_tf")
@@ -145,4 +161,5 @@ def build_optimizer(recipe):
     if recipe.optimizer == "adam":
         return FusedAdam(recipe.peak_rate)
     kind = LARS if recipe.optimizer == "lars" else PaperSGD
-    return kind(recipe.peak_rate, recipe.momentum, recipe.weight_decay, recipe.decay_biases)
+    decays = [(layer.prefix, layer.decay) for layer in recipe.layer_decays]
+    return kind(recipe.peak_rate, recipe.momentum, recipe.weight_decay, recipe.decay_biases, decays)

@@ -53,7 +53,7 @@ class Run:
     @functools.cached_property
     def dataset(self):
         """The run's own `Dataset`."""
-        return datasets.open_dataset(self.recipe.dataset, self.recipe.seed)
+        return datasets.open_dataset(self.recipe.dataset, self.recipe.dataset_seed)
 
     @property
     def about(self):
@@ -140,6 +140,8 @@ def claim(workdir, recipe, class_names):
         raise ValueError(f"workdir cannot be written to: {error}. Received: workdir={str(workdir)!r}") from error
     if is_run(workdir):
         _refuse_another(workdir, recipe, class_names)
+        if read_recipe(workdir) != recipe:  # A run that is made longer is not finished any more.
+            (workdir / RESULT).unlink(missing_ok=True)
     _write(workdir / CLASSES, json.dumps(class_names) + "\n")
     _write(workdir / RECIPE, recipe.to_json())
 

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-from alexnet_tf.training.recipes import HEAD
+from alexnet_tf.models.presets import get_preset
 
 
 @dataclasses.dataclass
@@ -68,12 +68,12 @@ def variable_rates(recipe, paths, factor, epoch):
     Returns:
         A list of floats, one a path.
     """
-    rates = []
+    rates, head = [], f"{get_preset(recipe.preset).head}/"
     for path in paths:
         rate = recipe.peak_rate * factor
         if path.endswith("bias"):
             rate = recipe.peak_rate * recipe.bias_rate * (factor if recipe.scheduled_biases else 1.0)
-        if path.startswith(f"{HEAD}/"):
+        if path.startswith(head):
             rate *= recipe.head_rate
         for layer in recipe.layer_rates:
             if path.startswith(layer.prefix) and epoch >= layer.epoch:

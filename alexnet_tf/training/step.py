@@ -17,7 +17,7 @@ class TrainStep:
 
     Args:
         strategy: `tf.distribute.Strategy`; create this object within its scope.
-        model: `keras.Model` whose layer `fc8` gives the logits.
+        model: `keras.Model` whose layer `probabilities` gets the logits.
         optimizer: built Keras optimizer; a rate of 0 makes it leave everything as it is.
         recipe: `Recipe`.
         mean: what is subtracted from images, float32.
@@ -33,7 +33,7 @@ class TrainStep:
 
     def __init__(self, strategy, model, optimizer, recipe, mean, axes, wished_stop, most=1, jit="auto"):
         self._strategy, self._model, self._optimizer, self._recipe = strategy, model, optimizer, recipe
-        self._logits = keras.Model(model.inputs, model.get_layer("fc8").output)
+        self._logits = keras.Model(model.inputs, model.get_layer("probabilities").input)
         self._mean, self._axes = tf.constant(mean), [tf.constant(axis) for axis in axes]
         self._wished_stop, self._most = wished_stop, most
         self.loss_scale = LossScale() if recipe.precision == "mixed_float16" else None

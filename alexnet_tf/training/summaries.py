@@ -47,7 +47,7 @@ class Summaries:
         self._weighted = {layer.name: layer for layer in model.layers if hasattr(layer, "kernel")}
         self._nonlinear = _nonlinear(model)
         outputs = [layer.output for layer in self._nonlinear.values()]
-        self._inside = keras.Model(model.inputs, [*outputs, model.get_layer("fc8").output])
+        self._inside = keras.Model(model.inputs, [*outputs, model.get_layer("probabilities").input])
         self._look = tf.function(self._look_at, jit_compile=False)
 
     def introduce(self, step):
@@ -168,6 +168,7 @@ class Summaries:
             loss = tf.math.divide_no_nan(tf.reduce_sum(losses * weights), tf.reduce_sum(weights)) * scale
         gradients = tape.gradient(loss, kernels)
         activations = dict(zip(self._nonlinear, activations, strict=True))
+        *_, head = self._weighted
         relus = {name: activations[name] for name, layer in self._nonlinear.items() if _is_relu(layer)}
         return {
             "weight_norm": {name: tf.norm(layer.kernel) for name, layer in self._weighted.items()},
@@ -175,7 +176,7 @@ class Summaries:
             "dead_relus": {name: _share_of_dead(relu, weights > 0) for name, relu in relus.items()},
             "weights": {name: _sample(layer.kernel) for name, layer in self._weighted.items()},
             "biases": {name: _sample(layer.bias) for name, layer in self._weighted.items()},
-            "activations": {name: _sample(values) for name, values in {**activations, "fc8": logits}.items()},
+            "activations": {name: _sample(values) for name, values in {**activations, head: logits}.items()},
         }
 
 

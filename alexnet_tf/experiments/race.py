@@ -1,0 +1,87 @@
+"""Figure 1: epochs to a training error, each variant at the best rate of a small search."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from alexnet_tf.experiments import plots
+from alexnet_tf.experiments.experiment import Outcome, percent, train
+from alexnet_tf.experiments.history import history, smoothed
+
+# Training errors are means over this many epochs: single batches scatter by several points.
+SPAN = 0.5
+
+
+def race(plan, rates, search_steps, target, most_epochs):
+    """Trains each variant at every rate for some steps, then on at its best one until its training error is reached.
+
+    Args:
+        plan: `Plan`; of its variants the first is the one that the paper expects to be faster.
+        rates: learning rates to try.
+        search_steps: steps at each.
+        target: training top-1 error to reach, a share.
+        most_epochs: where to give up.
+
+    Returns:
+        `Outcome`.
+    """
+    rows, curves = [], {}
+    for label, recipe in plan.variants.items():
+        workdirs = {rate: plan.workdir(f"{label} {rate:g}") for rate in rates}
+        tried = {rate: _searched(recipe, rate, workdirs[rate], search_steps) for rate in rates}
+        best = min(tried, key=tried.get)
+        reached = _run_on(dataclasses.replace(recipe, learning_rate=best), workdirs[best], target, most_epochs)
+        curves[label] = smoothed(history(workdirs[best], "train"), SPAN)
+        last = history(workdirs[best], "validation")[-1]
+        rows.append(
+            {
+                "variant": label, "learning_rate": best, "epochs_to_target": reached,
+                "epochs_trained": round(last.epoch, 2), "training_error": curves[label][-1].error,
+                "validation_error": last.error,
+                **{f"error_at_rate_{rate:g}": error for rate, error in tried.items()},
+            }
+        )  # fmt: skip
+    finding = _finding(rows, target, search_steps)
+    return Outcome(rows, finding, lambda figure: plots.race(figure, curves, rows, target))
+
+
+def _searched(recipe, rate, workdir, steps):
+    """The training error of the last third of a short run; infinite if its loss did not stay finite."""
+    try:
+        train(dataclasses.replace(recipe, learning_rate=rate, steps=steps), workdir)
+    except FloatingPointError:
+        return math.inf
+    return float(np.mean([point.error for point in history(workdir, "train") if 2 / 3 * steps < point.step <= steps]))
+
+
+def _run_on(recipe, workdir, target, most_epochs):
+    """Trains on, epoch by epoch, until the error is reached; returns the epochs that it took, or None."""
+    for epochs in range(1, most_epochs + 1):
+        train(dataclasses.replace(recipe, epochs=epochs, steps=None), workdir)
+        for point in smoothed(history(workdir, "train"), SPAN):
+            if point.error <= target:
+                return point.epoch
+    return None
+
+
+def _finding(rows, target, search_steps):
+    searched = (
+        f"Each at the rate that had the lowest training error after {search_steps} steps, of those in the table. "
+    )
+    fast, slow = rows
+    if None in (fast["epochs_to_target"], slow["epochs_to_target"]):
+        return searched + "; ".join(_state(row, target) for row in rows) + "."
+    ratio = slow["epochs_to_target"] / fast["epochs_to_target"]
+    return (
+        f"{searched}{percent(target, 0)} training error (mean of half an epoch) took {fast['variant']} "
+        f"{fast['epochs_to_target']:.1f} epochs and {slow['variant']} {slow['epochs_to_target']:.1f}: "
+        f"{ratio:.1f} times as many."
+    )
+
+
+def _state(row, target):
+    if row["epochs_to_target"] is None:
+        error = percent(row["training_error"], 1)
+        return f"{row['variant']} was still at {error} after {row['epochs_trained']:g} epochs"
+    return f"{row['variant']} reached {percent(target, 0)} training error after {row['epochs_to_target']:.1f} epochs"
