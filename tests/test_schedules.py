@@ -63,7 +63,7 @@ def test_bad_fields_are_named(field, value):
 
 
 def test_unknown_recipe_lists_the_known():
-    with pytest.raises(ValueError, match="demo, fast, four_layers, lars, original, paper"):
+    with pytest.raises(ValueError, match="demo, fast, finetune, four_layers, lars, original, paper"):
         get_recipe("resnet")
 
 
