@@ -23,6 +23,8 @@ from alexnet_tf.serving.classifier import Classifier
 from alexnet_tf.serving.export import ParityError, export, verify
 from alexnet_tf.serving.formats import DEFAULT_FORMATS
 from alexnet_tf.serving.runners import classifier_runner, open_runner
+from alexnet_tf.training.recipes import get_recipe
+from alexnet_tf.training.runs import build_model
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 67, 67, 3)).astype(np.uint8)
 
@@ -233,3 +235,15 @@ def test_bad_arguments(tmp_path):
         export(None, tmp_path / "photos", ["tflite"], IMAGES, "original")
     with pytest.raises(ValueError, match="model must be"):
         open_runner(tmp_path)
+
+
+@pytest.mark.parametrize("preset, fields, names", [
+    ("four_layers", {}, ("pool3",)), ("paper", {"activation": "tanh"}, ("pool5", "fc7")),
+])  # fmt: skip
+def test_features_of_other_networks(preset, fields, names):
+    recipe = get_recipe("demo", preset=preset, width=1 / 4, image_size=67, initialization="preset", **fields)
+    model = build_model(recipe, 3)
+    found = Classifier(model, np.zeros(3, np.float32), 76, 67, ("a", "b", "c"))
+    assert found.feature_names == names
+    layers = found.layers(np.zeros([2, 67, 67, 3], np.uint8), "logits", *names)
+    assert layers["logits"].shape == (2, 3) and len(layers[names[0]].shape) == 4

@@ -36,8 +36,8 @@ def race(figure, curves, rows, target):
         if row["epochs_to_target"] is not None:
             axes.plot(row["epochs_to_target"], target, "o", color=colour)
             axes.annotate(
-                f"{row['epochs_to_target']:.1f} epochs", (row["epochs_to_target"], target), (4, 7), color=colour,
-                textcoords="offset points",
+                f"{row['epochs_to_target']:.1f} epochs", (row["epochs_to_target"], target), (-6, -13), color=colour,
+                textcoords="offset points", ha="right",
             )  # fmt: skip
     axes.axhline(target, color="0.4", linewidth=1, linestyle=(0, (2, 3)))
     axes.set_xlim(left=0)
