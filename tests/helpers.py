@@ -11,6 +11,10 @@ import torch
 
 from alexnet_tf.data import shapes
 from alexnet_tf.models.pretrained.caffe import Net
+from alexnet_tf.training.loop import Options
+
+# How most tests train: what TensorBoard shows of layers takes longer than their few steps.
+UNWATCHED = Options("none", layers_every=0)
 
 
 def figures(count, side):

@@ -17,7 +17,7 @@ from alexnet_tf.training.interruption import Interrupted
 from alexnet_tf.training.loop import Options, train_and_evaluate
 from alexnet_tf.training.recipes import get_recipe
 
-ONE = Options("none", checkpoint_minutes=0)
+ONE = Options("none", layers_every=0, checkpoint_minutes=0)
 
 
 @pytest.fixture(scope="module")
@@ -145,5 +145,5 @@ def test_a_loss_that_is_not_finite_ends_the_run(recipe, tmp_path):
     before = _newest(tmp_path / "run")
     # Whatever the interval of metrics: nothing is saved after that step.
     with pytest.raises(FloatingPointError, match=f"not finite after step [56], at learning rate 1e\\+30; .*{before}"):
-        train_and_evaluate(dataclasses.replace(recipe, learning_rate=1e30), tmp_path / "run", Options("none"))
+        train_and_evaluate(dataclasses.replace(recipe, learning_rate=1e30), tmp_path / "run", helpers.UNWATCHED)
     assert _newest(tmp_path / "run") == before

@@ -13,7 +13,7 @@ from alexnet_tf.data.images import Geometry
 from alexnet_tf.evaluation import ensemble
 from alexnet_tf.evaluation.evaluate import Evaluator
 from alexnet_tf.training import runs
-from alexnet_tf.training.loop import Options, train_and_evaluate
+from alexnet_tf.training.loop import train_and_evaluate
 from alexnet_tf.training.recipes import get_recipe
 
 NARROW = {"width": 1 / 16, "image_size": 67, "batch_size": 8, "statistics_examples": 8, "steps": 2}
@@ -63,7 +63,7 @@ def trained(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
     folder = f"folder:{helpers.dark_and_light(root / 'set')}"
     for name, fields in (("one", {"seed": 0}), ("two", {"seed": 1, "data_seed": 0}), ("three", {"seed": 1})):
-        train_and_evaluate(get_recipe("demo", dataset=folder, **fields, **NARROW), root / name, Options("none"))
+        train_and_evaluate(get_recipe("demo", dataset=folder, **fields, **NARROW), root / name, helpers.UNWATCHED)
     shutil.copytree(root / "one", root / "renamed")
     (root / "renamed" / "classes.json").write_text('["cat", "dog"]')
     return root

@@ -19,7 +19,7 @@ from alexnet_tf.serving.classifier import Classifier, prepare
 from alexnet_tf.serving.export import export
 from alexnet_tf.serving.features import check_out, classifier_extractor, extract, saved_model_extractor
 from alexnet_tf.training import runs
-from alexnet_tf.training.loop import Options, train_and_evaluate
+from alexnet_tf.training.loop import train_and_evaluate
 from alexnet_tf.training.recipes import get_recipe
 
 
@@ -32,7 +32,7 @@ def folder(tmp_path_factory):
 def run(folder, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("run")
     narrow = {"width": 1 / 16, "image_size": 67, "statistics_examples": 8}
-    train_and_evaluate(get_recipe("demo", dataset=f"folder:{folder}", steps=1, **narrow), workdir, Options("none"))
+    train_and_evaluate(get_recipe("demo", dataset=f"folder:{folder}", steps=1, **narrow), workdir, helpers.UNWATCHED)
     return workdir
 
 

@@ -36,7 +36,7 @@ def source(folder, tmp_path_factory):
     """A run of two classes, so that its head would fit, too; batch normalisation has most that can go wrong."""
     workdir = tmp_path_factory.mktemp("source") / "run"
     recipe = get_recipe("demo", dataset=folder, preset="bn", statistics_examples=16, **NARROW, **SMALL)
-    train_and_evaluate(recipe, workdir, Options("none"))
+    train_and_evaluate(recipe, workdir, helpers.UNWATCHED)
     return workdir
 
 
@@ -96,7 +96,7 @@ def test_a_resumed_run_needs_its_source_no_more(source, folder, tmp_path, monkey
     moved = tmp_path / "source"
     shutil.copytree(source, moved)
     fields = {"dataset": folder, "weights": str(moved), "freeze_to": "fc6", **SMALL}
-    train_and_evaluate(get_recipe("finetune", **fields), tmp_path / "unbroken", Options("none"))
+    train_and_evaluate(get_recipe("finetune", **fields), tmp_path / "unbroken", helpers.UNWATCHED)
 
     def stopped(stop):
         stop.wished, stop.signal = tf.Variable(1.0), 2
@@ -104,9 +104,9 @@ def test_a_resumed_run_needs_its_source_no_more(source, folder, tmp_path, monkey
     with monkeypatch.context() as patch:
         patch.setattr(Stop, "__init__", stopped)
         with pytest.raises(Interrupted, match="after step 1 of 3"):
-            train_and_evaluate(get_recipe("finetune", **fields), tmp_path / "run", Options("none"))
+            train_and_evaluate(get_recipe("finetune", **fields), tmp_path / "run", helpers.UNWATCHED)
     shutil.rmtree(moved)
-    train_and_evaluate(get_recipe("finetune", tmp_path / "run", **fields), tmp_path / "run", Options("none"))
+    train_and_evaluate(get_recipe("finetune", tmp_path / "run", **fields), tmp_path / "run", helpers.UNWATCHED)
     assert runs.read_recipe(tmp_path / "run").weights == str(moved)
     resumed, unbroken = _layers(tmp_path / "run"), _layers(tmp_path / "unbroken")
     assert all(_same(resumed[name], unbroken[name]) for name in unbroken)
@@ -121,7 +121,7 @@ def test_weights_of_a_file(folder, tmp_path, capsys):
     with pytest.raises(ValueError, match="preset must be given: which network's weights they are"):
         get_recipe("finetune", **fields)
     recipe = get_recipe("finetune", preset="caffe", **fields)
-    train_and_evaluate(recipe, tmp_path / "run", Options("none"))
+    train_and_evaluate(recipe, tmp_path / "run", helpers.UNWATCHED)
     before, after = {layer.name: layer.get_weights() for layer in model.layers}, _layers(tmp_path / "run")
     assert [name for name in after if not _same(before[name], after[name])] == ["fc8"]
     # Though it would have fitted.
@@ -130,10 +130,10 @@ def test_weights_of_a_file(folder, tmp_path, capsys):
     # A larger input: fc6 starts fresh, and must then learn.
     recipe = dataclasses.replace(recipe, image_size=99)
     with pytest.raises(ValueError, match="freeze_to must lie below fc6, which does not fit"):
-        train_and_evaluate(recipe, tmp_path / "larger", Options("none"))
+        train_and_evaluate(recipe, tmp_path / "larger", helpers.UNWATCHED)
     assert not (tmp_path / "larger").exists()
     recipe = dataclasses.replace(recipe, freeze_to="conv5")
-    train_and_evaluate(recipe, tmp_path / "larger", Options("none"))
+    train_and_evaluate(recipe, tmp_path / "larger", helpers.UNWATCHED)
     assert "these start fresh, too, for theirs were for another size: fc6" in capsys.readouterr().err
 
 
@@ -174,7 +174,7 @@ def test_mistakes(source, folder, tmp_path):
     refused("weights must be 'imagenet', a .caffemodel, .* or the workdir of a run", weights=str(tmp_path / "gone"))
     recipe = get_recipe("finetune", preset="caffe", weights=str(tmp_path / "gone.pth"), dataset=folder, **SMALL)
     with pytest.raises(ValueError, match="weights cannot be read"):
-        train_and_evaluate(recipe, tmp_path / "run", Options("none"))
+        train_and_evaluate(recipe, tmp_path / "run", helpers.UNWATCHED)
     # So that the same workdir takes the right name.
     assert not (tmp_path / "run").exists()
 

@@ -50,7 +50,7 @@ def _deploy(pool_first):
     return text
 
 
-@pytest.mark.parametrize("preset, v1", [("caffe", True), ("caffe", False), ("caffenet", True), ("caffenet", False)])
+@pytest.mark.parametrize("preset, v1", [("caffe", True), ("caffenet", False)])
 def test_caffe_in_opencv(preset, v1, tmp_path):
     source = enliven(AlexNet(preset, classifier_activation=None))
     file = tmp_path / "net.caffemodel"

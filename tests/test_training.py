@@ -63,7 +63,7 @@ def test_two_replicas_give_the_losses_of_one_device(folder, tmp_path, optimizer)
     recipe = get_recipe("demo", dataset=folder, steps=50, evaluate_every=25, **fields)
     losses = {}
     for strategy in ("none", "mirrored"):
-        train_and_evaluate(recipe, tmp_path / strategy, Options(strategy, log_every=1))
+        train_and_evaluate(recipe, tmp_path / strategy, Options(strategy, layers_every=0, log_every=1))
         losses[strategy] = _losses(tmp_path / strategy)
     assert len(tf.config.list_logical_devices("CPU")) == 2
     assert losses["none"].keys() == losses["mirrored"].keys() and len(losses["none"]) == 50
@@ -82,7 +82,7 @@ from alexnet_tf.training.recipes import get_recipe
 narrow = {"width": 0.0625, "image_size": 67, "batch_size": 8, "steps": 4, "statistics_examples": 8}
 recipe = get_recipe("demo", preset="bn", initialization="preset", **narrow)
 for strategy in ("none", "mirrored"):
-    print(train_and_evaluate(recipe, f"{sys.argv[1]}/{strategy}", Options(strategy)).loss)
+    print(train_and_evaluate(recipe, f"{sys.argv[1]}/{strategy}", Options(strategy, layers_every=0)).loss)
 """
 
 
@@ -99,18 +99,18 @@ def test_batch_normalization_is_over_the_global_batch(tmp_path):
 
 def test_a_resumed_run_equals_an_unbroken_one(folder, tmp_path):
     recipe = get_recipe("original", dataset=folder, steps=12, evaluate_every=4, **NARROW)
-    train_and_evaluate(recipe, tmp_path / "unbroken", Options("none"))
-    train_and_evaluate(dataclasses.replace(recipe, steps=4), tmp_path / "resumed", Options("none"))
-    train_and_evaluate(recipe, tmp_path / "resumed", Options("none"))
+    train_and_evaluate(recipe, tmp_path / "unbroken", helpers.UNWATCHED)
+    train_and_evaluate(dataclasses.replace(recipe, steps=4), tmp_path / "resumed", helpers.UNWATCHED)
+    train_and_evaluate(recipe, tmp_path / "resumed", helpers.UNWATCHED)
     for unbroken, resumed in zip(_weights(tmp_path / "unbroken"), _weights(tmp_path / "resumed"), strict=True):
         np.testing.assert_array_equal(unbroken, resumed)
 
 
 def test_another_run_is_refused(folder, tmp_path):
     recipe = get_recipe("demo", dataset=folder, steps=1, **NARROW)
-    train_and_evaluate(recipe, tmp_path / "run", Options("none"))
+    train_and_evaluate(recipe, tmp_path / "run", helpers.UNWATCHED)
     with pytest.raises(ValueError, match="another run; it differs in preset: 'paper' there, 'one_tower' now"):
-        train_and_evaluate(dataclasses.replace(recipe, preset="one_tower"), tmp_path / "run", Options("none"))
+        train_and_evaluate(dataclasses.replace(recipe, preset="one_tower"), tmp_path / "run", helpers.UNWATCHED)
 
 
 def test_unusable_workdirs(folder, tmp_path):
@@ -118,7 +118,7 @@ def test_unusable_workdirs(folder, tmp_path):
     file.touch()
     recipe = get_recipe("demo", dataset=folder, steps=1, **NARROW)
     with pytest.raises(ValueError, match="workdir cannot be written to"):
-        train_and_evaluate(recipe, file, Options("none"))
+        train_and_evaluate(recipe, file, helpers.UNWATCHED)
     with pytest.raises(ValueError, match="workdir must hold a run"):
         runs.load_run(tmp_path)
 
@@ -132,16 +132,16 @@ def test_a_stop_saves_and_the_run_goes_on(folder, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Stop, "__init__", _stopped)
         with pytest.raises(Interrupted, match="after step 1 of 4") as stopped:
-            train_and_evaluate(recipe, tmp_path / "run", Options("none"))
+            train_and_evaluate(recipe, tmp_path / "run", helpers.UNWATCHED)
     assert stopped.value.exit_code == 130
-    train_and_evaluate(recipe, tmp_path / "run", Options("none"))
+    train_and_evaluate(recipe, tmp_path / "run", helpers.UNWATCHED)
     assert max(_losses(tmp_path / "run")) == 4
 
 
 def test_a_file_that_is_no_image_is_skipped_and_named(folder, tmp_path, capsys):
     bad = tmp_path / "set" / "train" / "dark" / "bad.jpg"
     bad.write_text("not an image")
-    train_and_evaluate(get_recipe("demo", dataset=folder, steps=6, **NARROW), tmp_path / "run", Options("none"))
+    train_and_evaluate(get_recipe("demo", dataset=folder, steps=6, **NARROW), tmp_path / "run", helpers.UNWATCHED)
     assert f"1 file skipped, no image: {bad}" in capsys.readouterr().err
 
 

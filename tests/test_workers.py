@@ -37,7 +37,7 @@ def _start(folder, workdir, steps, environment, **changed):
     fields = {**FIELDS, "recipe": "demo", "dataset": f"folder:{folder}", "steps": steps, "log_every": 1, **changed}
     flags = (f"--{name}={value}" for name, value in fields.items())
     return subprocess.Popen(
-        [sys.executable, "-m", "alexnet_tf.cli.train", f"--workdir={workdir}", *flags],
+        [sys.executable, "-m", "alexnet_tf.cli.train", f"--workdir={workdir}", "--layers_every=0", *flags],
         env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
 
@@ -66,7 +66,7 @@ def test_workers_give_the_losses_of_one_device(folder, tmp_path, workers):
     processes = [_start(folder, tmp_path / "many", 50, environment) for environment in environments]
     errors = _finish(processes)
     assert [process.returncode for process in processes] == [0] * workers, errors
-    train_and_evaluate(_recipe(folder, 50), tmp_path / "one", Options("none", log_every=1))
+    train_and_evaluate(_recipe(folder, 50), tmp_path / "one", Options("none", layers_every=0, log_every=1))
     one, many = (helpers.journal(tmp_path / name) for name in ("one", "many"))
     assert list(one) == list(many) == list(range(1, 51))
     difference = max(abs(many[step]["loss"] / one[step]["loss"] - 1) for step in one)
@@ -98,7 +98,7 @@ def test_a_killed_worker_ends_the_other_and_both_go_on(folder, tmp_path):
     processes = [_start(folder, tmp_path / "two", 200, one) for one in environments]
     errors = _finish(processes)
     assert [process.returncode for process in processes] == [0, 0], errors
-    train_and_evaluate(_recipe(folder, 200), tmp_path / "one", Options("none"))
+    train_and_evaluate(_recipe(folder, 200), tmp_path / "one", helpers.UNWATCHED)
     one, two = (runs.load_run(tmp_path / name).model.get_weights() for name in ("one", "two"))
     for expected, found in zip(one, two, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)

@@ -48,6 +48,8 @@ def _orientation(encoded):
     return tf.io.decode_raw(found, tf.uint8, fixed_length=1)[0]
 
 
+# A function of its own in the graph: traced once, however often it is called.
+@tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([], tf.uint8)], jit_compile=False)
 def _upright(image, orientation):
     """Undoes what an orientation says was done to (height, width, 3)."""
 
