@@ -88,11 +88,12 @@ async function examine(path) {
 /** A static file server on a free port; `folders` maps the beginnings of addresses, longest first. */
 async function serve(folders) {
   const server = createServer(async ({ url }, response) => {
-    // The URL class also resolves "..", so that no address leads out of a folder.
     const { pathname } = new URL(url, 'http://localhost');
     const prefix = Object.keys(folders).find((one) => pathname.startsWith(one));
-    const file = join(folders[prefix], decodeURIComponent(pathname.slice(prefix.length)));
-    const found = await stat(file).catch(() => null);
+    const folder = join(folders[prefix], '/');
+    const file = join(folder, decodeURIComponent(pathname.slice(prefix.length)));
+    // No address leads out of the folder, not with "..", and not with a slash in code.
+    const found = file.startsWith(folder) && (await stat(file).catch(() => null));
     if (!found?.isFile()) return response.writeHead(404).end();
     const type = TYPES[extname(file)] ?? 'application/octet-stream';
     response.writeHead(200, { 'Content-Type': type, 'Content-Length': found.size });
