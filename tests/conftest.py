@@ -6,9 +6,14 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import alexnet_tf  # noqa: E402, F401, I001 - before TensorFlow, which it sets up
+import helpers  # noqa: E402
 import keras  # noqa: E402
+import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import tensorflow as tf  # noqa: E402
+
+from alexnet_tf.serving.export import export  # noqa: E402
+from alexnet_tf.serving.runners import classifier_runner  # noqa: E402
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
@@ -18,3 +23,24 @@ tf.config.set_logical_device_configuration(
 @pytest.fixture(autouse=True)
 def seeds():
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """A narrow network's export for programs that know nothing of this package, and the network's own runner."""
+    keras.utils.set_random_seed(0)
+    classifier = helpers.narrow_classifier("paper")
+    images = np.random.default_rng(0).integers(0, 256, (4, 67, 67, 3)).astype(np.uint8)
+    out = tmp_path_factory.mktemp("export") / "out"
+    export(classifier, out, ["saved_model", "tflite", "onnx"], images, "paper")
+    return out, classifier_runner(classifier)
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """Five photographs and a text."""
+    folder = tmp_path_factory.mktemp("photos")
+    for number in range(5):
+        (folder / f"{number}.jpg").write_bytes(helpers.noise_jpeg(number, 90 + 9 * number, 120))
+    (folder / "text.jpg").write_text("This is no image.")
+    return sorted(folder.iterdir())

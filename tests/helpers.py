@@ -10,7 +10,10 @@ import tensorflow as tf
 import torch
 
 from alexnet_tf.data import shapes
+from alexnet_tf.models.builder import AlexNet
+from alexnet_tf.models.presets import get_preset
 from alexnet_tf.models.pretrained.caffe import Net
+from alexnet_tf.serving.classifier import Classifier
 from alexnet_tf.training.loop import Options
 
 # How most tests train: what TensorBoard shows of layers takes longer than their few steps.
@@ -29,6 +32,16 @@ def assert_close(what, found, expected, bound):
     error = np.abs(found - expected).max() / np.abs(expected).max()
     print(f"{what}: relative error {error:.1e}, at most {bound:.0e}")
     assert error <= bound, what
+
+
+def narrow_classifier(preset):
+    """A `Classifier` of ten classes that reads 67 pixels, with fresh weights.
+
+    A wider start than the paper's, so that ten classes get different probabilities from an untrained network.
+    """
+    network = get_preset(preset).widened(1 / 16).changed(Conv={"stddev": "he"}, Dense={"stddev": "he"})
+    model = AlexNet(network, input_shape=(67, 67, 3), classes=10)
+    return Classifier(model, np.full(3, 127, np.float32), 76, 67, tuple("abcdefghij"))
 
 
 def enliven(model, seed=0):

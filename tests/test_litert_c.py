@@ -7,15 +7,10 @@ import subprocess
 import sys
 
 import helpers
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_tf.models.builder import AlexNet
-from alexnet_tf.models.presets import get_preset
-from alexnet_tf.serving.classifier import Classifier
-from alexnet_tf.serving.export import export
 from alexnet_tf.serving.runners import open_runner
 
 APP = pathlib.Path(__file__).resolve().parent.parent / "export" / "apps" / "litert_c"
@@ -41,16 +36,8 @@ def program(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """A narrow network's export."""
-    keras.utils.set_random_seed(0)
-    preset = get_preset("paper").widened(1 / 16).changed(Conv={"stddev": "he"}, Dense={"stddev": "he"})
-    model = AlexNet(preset, input_shape=(67, 67, 3), classes=10)
-    classifier = Classifier(model, np.full(3, 127, np.float32), 76, 67, tuple("abcdefghij"))
-    images = np.random.default_rng(0).integers(0, 256, (4, 67, 67, 3)).astype(np.uint8)
-    out = tmp_path_factory.mktemp("export") / "out"
-    export(classifier, out, ["tflite"], images, "paper")
-    return out
+def directory(exported):
+    return exported[0]
 
 
 def _answers(program, model, files):
@@ -80,13 +67,13 @@ SIZES = [(90, 121), (300, 160), (76, 76), (76, 95), (40, 61), (67, 201), (500, 7
 
 
 @pytest.mark.parametrize("whole_export", [True, False])
-def test_the_answers_are_the_packages_own(program, exported, tmp_path, whole_export):
-    runner = open_runner(exported / "model.tflite")
+def test_the_answers_are_the_packages_own(program, directory, tmp_path, whole_export):
+    runner = open_runner(directory / "model.tflite")
     files = []
     for seed, size in enumerate(SIZES):
         files.append(tmp_path / f"{seed}.png")
         files[-1].write_bytes(tf.io.encode_png(_pixels(seed, *size)).numpy())
-    answers = _answers(program, exported if whole_export else exported / "model.tflite", files)
+    answers = _answers(program, directory if whole_export else directory / "model.tflite", files)
     for file in files:
         _assert_close(answers[file], runner.classify(file.read_bytes()), runner.class_names, 1e-4)
 
@@ -99,8 +86,8 @@ def _with_exif(jpeg, orientation, order):
     return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + jpeg[2:]
 
 
-def test_photographs_are_set_upright(program, exported, tmp_path):
-    runner = open_runner(exported / "model.tflite")
+def test_photographs_are_set_upright(program, directory, tmp_path):
+    runner = open_runner(directory / "model.tflite")
     jpeg = helpers.noise_jpeg(11, 90, 121)
     stored = _pixels(11, 90, 121).numpy()
     upright = [
@@ -112,14 +99,14 @@ def test_photographs_are_set_upright(program, exported, tmp_path):
         files = [tmp_path / f"{orientation}.jpg" for orientation in range(1, 9)]
         for orientation, file in enumerate(files, 1):
             file.write_bytes(_with_exif(jpeg, orientation, order))
-        answers = _answers(program, exported, files)
+        answers = _answers(program, directory, files)
         for file, probabilities in zip(files, expected, strict=True):
             _assert_close(answers[file], probabilities, runner.class_names, 0.03)
     differences = [np.abs(one - other).max() for i, one in enumerate(expected) for other in expected[:i]]
     assert min(differences) > 0.06, "this network would not notice a wrong turn"
 
 
-def test_what_is_no_image_is_invalid(program, exported, tmp_path):
+def test_what_is_no_image_is_invalid(program, directory, tmp_path):
     jpeg = helpers.noise_jpeg(0)
     table = jpeg.index(b"\xff\xc4")
     contents = {
@@ -136,12 +123,12 @@ def test_what_is_no_image_is_invalid(program, exported, tmp_path):
         file.write_bytes(content)
     files.append(tmp_path / "good")
     files[-1].write_bytes(jpeg)
-    answers = _answers(program, exported, files)
+    answers = _answers(program, directory, files)
     assert len(answers.pop(files[-1])) == 5
     assert set(map(tuple, answers.values())) == {(("invalid", 0.0),)}
 
 
-def test_damaged_files_do_no_harm(program, exported, tmp_path):
+def test_damaged_files_do_no_harm(program, directory, tmp_path):
     rng = np.random.default_rng(0)
     sources = [helpers.noise_jpeg(0), tf.io.encode_png(_pixels(0, 90, 80)).numpy()]
     files = []
@@ -151,18 +138,18 @@ def test_damaged_files_do_no_harm(program, exported, tmp_path):
         damaged[places] = rng.integers(0, 256, len(places))
         files.append(tmp_path / f"{number:03}")
         files[-1].write_bytes(damaged.tobytes())
-    answers = _answers(program, exported, files)
+    answers = _answers(program, directory, files)
     assert {len(answer) for answer in answers.values()} <= {1, 5}
 
 
-def test_errors_of_usage(program, exported, tmp_path):
+def test_errors_of_usage(program, directory, tmp_path):
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(helpers.noise_jpeg(0))
     alone = tmp_path / "model.tflite"
-    alone.write_bytes((exported / "model.tflite").read_bytes())
+    alone.write_bytes((directory / "model.tflite").read_bytes())
     for arguments in (
-        [], [exported], [tmp_path / "none", photo], [exported, tmp_path / "none.jpg"], [exported, tmp_path],
-        [exported / "labels.txt", photo], [alone, photo],
+        [], [directory], [tmp_path / "none", photo], [directory, tmp_path / "none.jpg"], [directory, tmp_path],
+        [directory / "labels.txt", photo], [alone, photo],
     ):  # fmt: skip
         done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=60)
         assert done.returncode == 1 and not done.stdout

@@ -16,8 +16,6 @@ from ai_edge_litert.interpreter import Interpreter
 
 from alexnet_tf.data import files, images
 from alexnet_tf.data.images import Geometry
-from alexnet_tf.models.builder import AlexNet
-from alexnet_tf.models.presets import get_preset
 from alexnet_tf.serving import saved_model, tflite
 from alexnet_tf.serving.classifier import Classifier
 from alexnet_tf.serving.export import ParityError, export, verify
@@ -30,10 +28,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (6, 67, 67, 3)).astype(np.uin
 
 
 def _classifier():
-    # A wider start than the paper's, so that ten classes get different probabilities from an untrained network.
-    preset = get_preset("original").widened(1 / 16).changed(Conv={"stddev": "he"}, Dense={"stddev": "he"})
-    model = AlexNet(preset, input_shape=(67, 67, 3), classes=10)
-    return Classifier(model, np.full(3, 127, np.float32), 76, 67, tuple("abcdefghij"))
+    return helpers.narrow_classifier("original")
 
 
 def test_all_formats_give_the_networks_answer(tmp_path):

@@ -12,17 +12,10 @@ import sys
 import urllib.error
 import urllib.request
 
-import helpers
 import numpy as np
 import pytest
 import tensorflow as tf
 import test_hostile_files
-
-from alexnet_tf.models.builder import AlexNet
-from alexnet_tf.models.presets import get_preset
-from alexnet_tf.serving.classifier import Classifier
-from alexnet_tf.serving.export import export
-from alexnet_tf.serving.runners import classifier_runner
 
 pytest.importorskip("tensorflow_serving", reason="tensorflow-serving-api is not installed")
 
@@ -48,28 +41,6 @@ def no_proxy():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("no_proxy", "127.0.0.1")
         yield
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """A narrow network's export, and the runner of the network itself."""
-    preset = get_preset("paper").widened(1 / 16).changed(Conv={"stddev": "he"}, Dense={"stddev": "he"})
-    model = AlexNet(preset, input_shape=(67, 67, 3), classes=10)
-    classifier = Classifier(model, np.full(3, 127, np.float32), 76, 67, tuple("abcdefghij"))
-    images = np.random.default_rng(0).integers(0, 256, (4, 67, 67, 3)).astype(np.uint8)
-    out = tmp_path_factory.mktemp("export") / "out"
-    export(classifier, out, ["saved_model"], images, "paper")
-    return out, classifier_runner(classifier)
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    """Five photographs and a text."""
-    folder = tmp_path_factory.mktemp("photos")
-    for number in range(5):
-        (folder / f"{number}.jpg").write_bytes(helpers.noise_jpeg(number, 90 + 9 * number, 120))
-    (folder / "text.jpg").write_text("This is no image.")
-    return sorted(folder.iterdir())
 
 
 def _ran(app, *arguments):
