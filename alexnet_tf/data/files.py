@@ -1,5 +1,7 @@
 """From an image file's bytes to pixels; usable in a graph, and safe with whatever a file may hold."""
 
+import functools
+
 import tensorflow as tf
 
 from alexnet_tf.data import images
@@ -48,8 +50,6 @@ def _orientation(encoded):
     return tf.io.decode_raw(found, tf.uint8, fixed_length=1)[0]
 
 
-# A function of its own in the graph: traced once, however often it is called.
-@tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.uint8), tf.TensorSpec([], tf.uint8)], jit_compile=False)
 def _upright(image, orientation):
     """Undoes what an orientation says was done to (height, width, 3)."""
 
@@ -116,13 +116,22 @@ def window_of_file(encoded, geometry, place, exact=True):
     Raises:
         tf.errors.InvalidArgumentError: as `decode` does.
     """
-    slowly = lambda: images.window_of_pixels(decode(encoded), geometry, place)  # noqa: E731
-    cut = (
-        slowly()
-        if exact
-        else tf.cond(tf.io.is_jpeg(encoded), lambda: _of_jpeg(encoded, geometry, place, slowly), slowly)
-    )
-    return tf.ensure_shape(cut, [geometry.crop, geometry.crop, 3])
+    return _window_function(geometry, exact)(encoded, place)
+
+
+@functools.cache
+def _window_function(geometry, exact):
+    """The function behind `window_of_file`: traced once, however many pipelines and graphs call it."""
+    signature = [tf.TensorSpec([], tf.string), tf.TensorSpec([2], tf.float32)]
+
+    @tf.function(input_signature=signature, jit_compile=False)
+    def window(encoded, place):
+        slowly = lambda: images.window_of_pixels(decode(encoded), geometry, place)  # noqa: E731
+        quickly = lambda: _of_jpeg(encoded, geometry, place, slowly)  # noqa: E731
+        cut = slowly() if exact else tf.cond(tf.io.is_jpeg(encoded), quickly, slowly)
+        return tf.ensure_shape(cut, [geometry.crop, geometry.crop, 3])
+
+    return window
 
 
 # The decoder can leave out frequencies and so halve an image up to three times, at a gain in time.
