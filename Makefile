@@ -6,14 +6,14 @@ BIN := .venv/bin
 # The first target that needs it makes the environment; later runs find the stamp.
 .venv/.installed: setup.py pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install -q -e .[dev]
+	$(BIN)/pip install -q --no-compile -e .[dev]
 	touch $@
 
 demo: .venv/.installed
 	$(BIN)/python tools/demo.py --out=demo
 
 test: lint
-	$(BIN)/python -m pytest -q -n 2 --dist=worksteal --durations=15
+	$(BIN)/python -m pytest -q -n 3 --dist=worksteal --durations=15
 
 lint: .venv/.installed
 	$(BIN)/ruff check .

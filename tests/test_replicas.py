@@ -117,7 +117,7 @@ def _torch_network(preset, arrays):
     return network
 
 
-@pytest.mark.parametrize("preset", ["torchvision", "one_tower", "paper"])
+@pytest.mark.parametrize("preset", ["torchvision", "paper"])
 def test_forward_and_gradients_in_pytorch(preset, tmp_path):
     source = enliven(AlexNet(preset, classifier_activation=None))
     arrays = channels_first(source)
