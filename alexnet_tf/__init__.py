@@ -21,7 +21,7 @@ _EXPORTS = {
     "preprocess_input": "alexnet_tf.models.pretrained.imagenet",
     "decode_predictions": "alexnet_tf.models.pretrained.imagenet",
     "RECIPES": "alexnet_tf.training.recipes",
-    "Recipe": "alexnet_tf.training.recipes",
+    "Recipe": "alexnet_tf.training.recipe",
     "train_and_evaluate": "alexnet_tf.training.loop",
 }
 

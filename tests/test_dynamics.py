@@ -11,7 +11,8 @@ from torch import nn
 
 from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.training.optimizer import build_optimizer
-from alexnet_tf.training.recipes import LayerRate, get_recipe
+from alexnet_tf.training.recipe import LayerRate
+from alexnet_tf.training.recipes import get_recipe
 from alexnet_tf.training.schedules import schedule_factor, variable_rates
 
 STEPS, STEPS_PER_EPOCH, BATCH, IMAGES = 50, 5, 4, 8

@@ -17,7 +17,8 @@ from alexnet_tf.experiments.history import Point, history, smoothed
 from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.specs import AveragePool, MaxPool
 from alexnet_tf.training.optimizer import build_optimizer
-from alexnet_tf.training.recipes import Recipe, get_recipe
+from alexnet_tf.training.recipe import Recipe
+from alexnet_tf.training.recipes import get_recipe
 from alexnet_tf.training.runs import build_model, read_recipe
 from alexnet_tf.training.schedules import variable_rates
 

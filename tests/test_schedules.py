@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from alexnet_tf.training.recipes import ORIGINAL, PAPER, Recipe, get_recipe
+from alexnet_tf.training.recipe import Recipe
+from alexnet_tf.training.recipes import ORIGINAL, PAPER, get_recipe
 from alexnet_tf.training.schedules import Plateau, schedule_factor, variable_rates
 
 

@@ -14,7 +14,8 @@ from alexnet_tf.cli import common
 from alexnet_tf.training.distribution import LOST_WORKER_EXIT_CODE, STRATEGIES, LostWorkerError
 from alexnet_tf.training.interruption import Interrupted
 from alexnet_tf.training.loop import Options, train_and_evaluate
-from alexnet_tf.training.recipes import RECIPES, Recipe, get_recipe
+from alexnet_tf.training.recipe import Recipe
+from alexnet_tf.training.recipes import RECIPES, get_recipe
 from alexnet_tf.training.step import JIT
 from alexnet_tf.training.trace import parse
 

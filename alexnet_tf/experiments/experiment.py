@@ -11,7 +11,7 @@ import keras
 from alexnet_tf.experiments.history import history
 from alexnet_tf.training import runs
 from alexnet_tf.training.loop import Options, train_and_evaluate
-from alexnet_tf.training.recipes import Recipe
+from alexnet_tf.training.recipe import Recipe
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.presets import get_preset
 from alexnet_tf.training.checkpoints import BEST, LAST, restore_newest
 from alexnet_tf.training.precision import policy
-from alexnet_tf.training.recipes import RECIPE, Recipe, read_recipe
+from alexnet_tf.training.recipe import RECIPE, Recipe, read_recipe
 
 CLASSES, STATISTICS, RESULT = "classes.json", "statistics.npz", "result.json"
 # A run may be made longer; everything else would make it a different run.
