@@ -142,7 +142,7 @@ def test_a_comparison_and_its_report(tiny, monkeypatch):
     assert (plan.out / "results.tsv").read_text().splitlines()[0].startswith("variant\tweights\ttop1_error")
     text = (plan.out / "results.md").read_text()
     assert "**The paper:** section 3.3" in text and "![" in text
-    assert tf.io.decode_png((plan.out / "plot.png").read_bytes()).shape == (588, 980, 4)
+    assert tf.io.decode_png((plan.out / "plot.png").read_bytes()).shape == (462, 770, 4)
     # Both are finished: the same command trains nothing.
     monkeypatch.setattr(experiment, "train_and_evaluate", None)
     assert plan.conduct().rows == written["rows"]

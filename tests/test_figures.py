@@ -18,7 +18,7 @@ from matplotlib.text import Text
 
 from alexnet_tf.data.datasets import open_dataset
 from alexnet_tf.data.images import Geometry
-from alexnet_tf.figures import architecture, curves, filters, neighbours, occlusion, predictions, sample, style
+from alexnet_tf.figures import architecture, curves, filters, neighbours, occlusion, palette, predictions, sample, style
 from alexnet_tf.models import anatomy
 from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.presets import PRESETS
@@ -133,7 +133,7 @@ def test_predictions_are_half_right_and_half_wrong_and_marked(dataset):
     for axes, label in zip(figure.axes[4:], chosen.labels, strict=True):
         colours = [patch.get_facecolor()[:3] for patch in axes.patches]
         # Bars from the most probable down: dark, light.
-        assert colours.index(to_rgb(style.VERMILLION)) == label
+        assert colours.index(to_rgb(palette.VERMILLION)) == label
         assert [bar.get_width() for bar in axes.patches] == pytest.approx([0.8, 0.2])
         assert axes.texts[2 * label].get_text() == f"✓ {('dark', 'light')[label]}"
     _assert_no_text_overlaps(figure)
@@ -164,8 +164,20 @@ def test_neighbours_are_the_nearest_of_all(dataset):
     other = 1 - labels[0]
     odd = [[neighbours.Neighbour(1.0, other, queries[0])]]
     caption = neighbours.draw(queries[:1], labels[:1], odd, ("dark", "light")).axes[2].xaxis.label
-    assert caption.get_text().startswith("✗ ") and caption.get_color() == style.VERMILLION
+    assert caption.get_text().startswith("✗ ") and caption.get_color() == palette.VERMILLION
     _assert_no_text_overlaps(figure)
+
+
+def test_a_set_that_cannot_be_read_is_no_picture(tmp_path):
+    for name in ("dark", "light"):
+        (tmp_path / "train" / name).mkdir(parents=True)
+        for number in range(2):
+            (tmp_path / "train" / name / f"{number}.jpg").write_text("This is no image.")
+    split = open_dataset(f"folder:{tmp_path}").train
+    fake = Fake(lambda pixels: tf.reduce_mean(pixels, [1, 2]))
+    for figure in (neighbours, predictions):
+        with pytest.raises(ValueError, match="no image to draw"):
+            figure.choose(fake, split)
 
 
 def test_occlusion_finds_the_pixel_that_counts():

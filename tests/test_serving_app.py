@@ -12,22 +12,19 @@ import sys
 import urllib.error
 import urllib.request
 
+import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
 import test_hostile_files
-
-pytest.importorskip("tensorflow_serving", reason="tensorflow-serving-api is not installed")
-
-import grpc  # noqa: E402
-from google.protobuf import text_format  # noqa: E402
-from tensorflow_serving.apis import (  # noqa: E402
+from google.protobuf import text_format
+from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     predict_pb2,
     prediction_log_pb2,
     prediction_service_pb2_grpc,
 )
-from tensorflow_serving.config import model_server_config_pb2  # noqa: E402
+from tensorflow_serving.config import model_server_config_pb2
 
 APP = pathlib.Path(__file__).resolve().parent.parent / "export" / "apps" / "serving"
 # Servers listen on this machine; a proxy in between is none of these tests' business.

@@ -15,7 +15,7 @@ ALLOWED = {
     "training": {"models", "data", "evaluation", "training"},
     "serving": {"models", "data", "serving"},
     "figures": {"models", "data", "evaluation", "training", "serving", "figures"},
-    "experiments": {"models", "data", "evaluation", "training", "experiments"},
+    "experiments": {"models", "data", "evaluation", "training", "figures", "experiments"},
     "cli": {"models", "data", "evaluation", "training", "serving", "figures", "experiments", "cli"},
 }
 

@@ -17,6 +17,7 @@ from absl import flags
 
 from alexnet_tf.cli import common
 from alexnet_tf.cli.startup import tf
+from alexnet_tf.figures import check_matplotlib
 from alexnet_tf.models import anatomy
 from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.presets import PRESETS
@@ -52,10 +53,9 @@ _USED_BY = {
 def main(argv):
     """Draws one figure and says where it is."""
     figure, images = _figure(argv[1:])
-    try:
-        from alexnet_tf.figures import style
-    except ImportError as error:
-        raise ValueError(f"draw needs Matplotlib: pip install 'alexnet-tf[plots]'. Received: {error}") from error
+    check_matplotlib("draw")
+    from alexnet_tf.figures import style
+
     style.check_file(FLAGS.out)
     style.save(_DRAW[figure](*images), FLAGS.out)
     print(FLAGS.out)

@@ -10,8 +10,9 @@ import sys
 from absl import flags
 
 from alexnet_tf.cli import common
-from alexnet_tf.experiments import plots, report
+from alexnet_tf.experiments import report
 from alexnet_tf.experiments.catalogue import get_experiment
+from alexnet_tf.figures import check_matplotlib
 from alexnet_tf.training.interruption import Interrupted
 
 FLAGS = flags.FLAGS
@@ -24,7 +25,7 @@ flags.DEFINE_integer("seed", 0, "of all runs", lower_bound=0)
 def main(argv):
     """Trains what is not trained yet, measures, and writes the results."""
     experiment = get_experiment(" ".join(argv[1:]))
-    plots.check()
+    check_matplotlib("experiment")
     out = FLAGS.out or f"experiments/{experiment.name}{'-quick' if FLAGS.quick else ''}"
     plan = experiment.plan(out, FLAGS.dataset, FLAGS.quick, FLAGS.seed)
     try:

@@ -1,11 +1,10 @@
 """What a run wrote down while it trained."""
 
 import collections
-import json
 
 import numpy as np
 
-from alexnet_tf.training.journal import METRICS
+from alexnet_tf.training.journal import read_metrics
 
 Point = collections.namedtuple("Point", "step epoch error")
 
@@ -14,15 +13,13 @@ def history(workdir, kind):
     """A run's top-1 errors, in the order of its steps.
 
     Args:
-        workdir: `pathlib.Path` of the run.
+        workdir: directory of the run.
         kind: `"train"` (means over the steps since the point before) or `"validation"`.
 
     Returns:
-        A list of `Point`: step (int), epoch (a fraction) and error (a share); of steps that were done again, the last.
+        A list of `Point`: step (int), epoch (a fraction) and error (a share).
     """
-    rows = map(json.loads, (workdir / METRICS).read_text().splitlines())
-    points = {row["step"]: Point(row["step"], row["epoch"], row["top1_error"]) for row in rows if row["kind"] == kind}
-    return [points[step] for step in sorted(points)]
+    return [Point(row["step"], row["epoch"], row["top1_error"]) for row in read_metrics(workdir, kind)]
 
 
 def smoothed(points, span):

@@ -1,16 +1,6 @@
 """The experiments' pictures; Matplotlib (extra `plots`) is imported when one is drawn."""
 
-# Okabe and Ito's colours, which stay apart for colour-blind readers, each with a line of its own.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1)), (0, (1, 1)))
-
-
-def check():
-    """Raises ValueError if Matplotlib is not installed."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ValueError("an experiment's plot needs matplotlib: pip install 'alexnet-tf[plots]'") from error
+from alexnet_tf.figures.palette import COLOURS, LINES
 
 
 def save(draw, path):
@@ -20,17 +10,17 @@ def save(draw, path):
         draw: called with a Matplotlib `Figure`.
         path: file to write; its ending says the format.
     """
-    from matplotlib.figure import Figure
+    from alexnet_tf.figures import style
 
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    figure = style.new_figure(7, 4.2)
     draw(figure)
-    figure.savefig(path, dpi=140)
+    style.save(figure, path)
 
 
 def race(figure, curves, rows, target):
     """Training error by epoch, and where each variant reached the target."""
     axes = _axes(figure, "epochs", "training error")
-    for (label, points), row, colour, style in zip(curves.items(), rows, COLOURS, STYLES, strict=False):
+    for (label, points), row, colour, style in zip(curves.items(), rows, COLOURS, LINES, strict=False):
         label = f"{label}, rate {row['learning_rate']:g}"
         axes.plot([p.epoch for p in points], [p.error for p in points], color=colour, linestyle=style, label=label)
         if row["epochs_to_target"] is not None:
@@ -52,7 +42,7 @@ def curves(figure, by_label):
         by_label: {label: (training points, validation points)}.
     """
     axes = _axes(figure, "epochs", "top-1 error")
-    for (label, (training, validation)), colour, style in zip(by_label.items(), COLOURS, STYLES, strict=False):
+    for (label, (training, validation)), colour, style in zip(by_label.items(), COLOURS, LINES, strict=False):
         axes.plot([p.epoch for p in training], [p.error for p in training], color=colour, linewidth=1, alpha=0.5)
         axes.plot(
             [p.epoch for p in validation], [p.error for p in validation], color=colour, linestyle=style, marker="o",

@@ -6,7 +6,7 @@ import keras
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Polygon
 
-from alexnet_tf.figures import style
+from alexnet_tf.figures import palette, style
 from alexnet_tf.models import anatomy
 from alexnet_tf.models.layers import LocalResponseNormalization, SpatialNormalization
 
@@ -145,7 +145,7 @@ class _Box:
     @classmethod
     def of(cls, stage, image_side, x, middle, tower, towers):
         of_a_tower = stage.name != "image" and stage.towers == towers
-        colour = style.TOWERS[tower % len(style.TOWERS)] if of_a_tower else _NEUTRAL
+        colour = palette.TOWERS[tower % len(palette.TOWERS)] if of_a_tower else _NEUTRAL
         amount = stage.shape[-1] // stage.towers
         if len(stage.shape) == 3:
             height = _IMAGE * (stage.shape[0] / image_side) ** 0.5
@@ -169,9 +169,9 @@ class _Box:
         for points, strength in faces:
             axes.add_patch(Polygon(points, facecolor="white", zorder=3))
             axes.add_patch(Polygon(points, facecolor=self.colour, alpha=strength, zorder=3))
-            axes.add_patch(Polygon(points, fill=False, edgecolor=style.INK, linewidth=1, zorder=3))
+            axes.add_patch(Polygon(points, fill=False, edgecolor=palette.INK, linewidth=1, zorder=3))
         label = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
-        axes.text(x, y - 0.1, size, ha="left", va="top", fontsize=_FONT, color=style.INK, bbox=label, zorder=5)
+        axes.text(x, y - 0.1, size, ha="left", va="top", fontsize=_FONT, color=palette.INK, bbox=label, zorder=5)
 
 
 def _connect(axes, source, box, stage, crosses):
@@ -180,14 +180,14 @@ def _connect(axes, source, box, stage, crosses):
     if stage.kernel:
         share = min(1, stage.share) / 2
         window = [source.right_face(0.5 + across * share, 0.5 + up * share) for across, up in _CORNERS]
-        axes.add_patch(Polygon(window, fill=False, edgecolor=style.INK, linewidth=1.2, zorder=4))
+        axes.add_patch(Polygon(window, fill=False, edgecolor=palette.INK, linewidth=1.2, zorder=4))
         bottom = top = (box.x, box.y + box.height / 2)
         # The diagonal across the way that the cone goes.
         rising = bottom[1] > window[0][1] + box.height
         starts = (window[1], window[3]) if rising else (window[0], window[2])
     else:
         starts = source.right_face(1, 0), source.right_face(1, 1)
-    colour = style.INK if crosses else box.colour
+    colour = palette.INK if crosses else box.colour
     outline = [*starts, top, bottom]
     axes.add_patch(Polygon(outline, facecolor=colour, alpha=0.1 if crosses else 0.2, edgecolor="none", zorder=2))
     for line in zip(starts, (bottom, top), strict=True):
@@ -206,12 +206,13 @@ def _describe(axes, stage, x, edge, towers):
         lines.append("both towers" if towers == 2 else "all towers")
     axes.text(x, edge + 0.6, stage.name, fontsize=_FONT + 2, fontweight="bold", va="top")
     axes.text(x, edge + 0.33, "\n".join(lines), fontsize=_FONT, va="top", linespacing=1.25)
-    axes.text(x, -edge + 0.2, "\n".join(stage.notes), fontsize=_FONT, va="top", linespacing=1.25, color=style.GREY)
+    axes.text(x, -edge + 0.2, "\n".join(stage.notes), fontsize=_FONT, va="top", linespacing=1.25, color=palette.GREY)
 
 
 def _legend(figure, towers):
     handles = [
-        Patch(facecolor=style.TOWERS[t % len(style.TOWERS)], alpha=0.55, label=f"tower {t + 1}") for t in range(towers)
+        Patch(facecolor=palette.TOWERS[t % len(palette.TOWERS)], alpha=0.55, label=f"tower {t + 1}")
+        for t in range(towers)
     ]
-    handles.append(Line2D([], [], color=style.INK, linestyle="--", label="towers cross"))
+    handles.append(Line2D([], [], color=palette.INK, linestyle="--", label="towers cross"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=12, frameon=False)

@@ -8,11 +8,10 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter, PercentFormatter
 
-from alexnet_tf.figures import style
+from alexnet_tf.figures import palette, style
 
 BY = ("epoch", "step")
 
-_COLOURS = (style.BLUE, style.VERMILLION, style.GREEN, style.ORANGE, style.PURPLE, style.SKY, style.INK)
 _MARKERS = "os^Dv"
 # Lines of training are thinned to so many points, each the mean of its neighbours.
 _POINTS = 60
@@ -50,7 +49,7 @@ def draw(runs, by="epoch"):
     # Where nothing was validated yet, training need not stand back.
     validated = any(validation for _, validation in runs.values())
     width = 1 if validated else 2.2
-    looks = zip(itertools.cycle(_MARKERS), itertools.cycle(_COLOURS), strict=False)
+    looks = zip(itertools.cycle(_MARKERS), itertools.cycle(palette.COLOURS), strict=False)
     handles = []
     for (name, (training, validation)), (marker, colour) in zip(runs.items(), looks, strict=False):
         for axes, value in ((loss, "loss"), (error, "top1_error")):
@@ -98,7 +97,7 @@ def _finish(loss, error, by):
 def _explain(axes):
     """Says which line is which, apart from the runs' colours."""
     kinds = [
-        Line2D([], [], color=style.GREY, linewidth=1, label="training"),
-        Line2D([], [], color=style.GREY, linewidth=2.2, marker="o", markersize=7, label="validation"),
+        Line2D([], [], color=palette.GREY, linewidth=1, label="training"),
+        Line2D([], [], color=palette.GREY, linewidth=2.2, marker="o", markersize=7, label="validation"),
     ]
     axes.legend(handles=kinds, fontsize=11, frameon=False)

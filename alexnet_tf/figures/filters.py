@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from alexnet_tf.figures import style
+from alexnet_tf.figures import palette, style
 
 # Rows are about this many times as long as a tower's block is high: 16 by 3 for the paper's 48 kernels.
 _ASPECT = 5
@@ -43,7 +43,7 @@ def draw(kernels, towers=1):
             _mark(axes, number)
     count, (height, width) = kernels.shape[3], kernels.shape[:2]
     figure.suptitle(f"{count} kernels of {height}×{width}×3 in conv1", fontsize=14)
-    figure.supxlabel(f"one scale for all: grey is 0, full colour is ±{limit:.2g}", fontsize=11, color=style.GREY)
+    figure.supxlabel(f"one scale for all: grey is 0, full colour is ±{limit:.2g}", fontsize=11, color=palette.GREY)
     return figure
 
 
@@ -58,6 +58,6 @@ def _sheet(images):
 
 def _mark(axes, number):
     """Names a tower and puts a bar of its colour beside it."""
-    colour = style.TOWERS[number % len(style.TOWERS)]
+    colour = palette.TOWERS[number % len(palette.TOWERS)]
     axes.set_ylabel(f"tower {number + 1}", fontsize=13, fontweight="bold", color=colour, labelpad=8)
     axes.spines["left"].set(visible=True, color=colour, linewidth=5, position=("outward", 6))

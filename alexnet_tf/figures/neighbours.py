@@ -6,7 +6,7 @@ import heapq
 import numpy as np
 import tensorflow as tf
 
-from alexnet_tf.figures import sample, style
+from alexnet_tf.figures import palette, sample, style
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +43,6 @@ def choose(classifier, split, count=5, seed=0):
             seen.add(label)
         if len(first) >= min(count, len(classifier.class_names)) and len(first) + len(again) >= count:
             break
-    if not first:
-        raise ValueError("dataset has no readable validation image to draw. Received: none")
     images, labels = zip(*(first + again)[:count], strict=True)
     return np.stack(images), np.array(labels)
 
@@ -110,13 +108,13 @@ def draw(queries, labels, nearest, class_names, title=""):
     for (query, _, *others), image, label, neighbours in zip(grid, queries, labels, nearest, strict=True):
         query.imshow(image)
         query.set_xlabel(style.class_name(class_names[label]), fontsize=12, fontweight="bold")
-        query.spines[:].set(visible=True, color=style.INK, linewidth=3)
+        query.spines[:].set(visible=True, color=palette.INK, linewidth=3)
         for axes, neighbour in zip(others, neighbours, strict=False):
             axes.imshow(neighbour.image)
             _caption(axes, neighbour, label, class_names)
     grid[0, 0].set_title("query", fontsize=12)
     grid[0, 2].set_title("nearest", fontsize=12)
-    figure.suptitle(title, fontsize=12, color=style.GREY)
+    figure.suptitle(title, fontsize=12, color=palette.GREY)
     return figure
 
 
@@ -125,4 +123,4 @@ def _caption(axes, neighbour, label, class_names):
     same = neighbour.label == label
     name = style.class_name(class_names[neighbour.label])
     text = f"{name if same else f'✗ {name}'}\n{neighbour.distance:.1f}"
-    axes.set_xlabel(text, fontsize=11, color=style.INK if same else style.VERMILLION)
+    axes.set_xlabel(text, fontsize=11, color=palette.INK if same else palette.VERMILLION)

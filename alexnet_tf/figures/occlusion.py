@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.patches import Rectangle
 
-from alexnet_tf.figures import style
+from alexnet_tf.figures import palette, style
 
 # The square's side, and how far it moves each time, as shares of the image's side.
 SQUARE, PLACES = 0.25, 25
@@ -63,17 +63,17 @@ def draw(pixels, hidden, seen, name):
     photo.imshow(pixels, extent=extent)
     square = SQUARE * side
     # Two outlines, so that one of them stands out from whatever is behind.
-    for colour, width in (("white", 5), (style.INK, 2)):
+    for colour, width in (("white", 5), (palette.INK, 2)):
         photo.add_patch(Rectangle((side / 20,) * 2, square, square, fill=False, edgecolor=colour, linewidth=width))
     photo.set_title(f"{style.class_name(name)} {seen:.0%}", fontsize=14, fontweight="bold")
-    photo.set_xlabel("the square that hides a part", fontsize=11, color=style.GREY)
+    photo.set_xlabel("the square that hides a part", fontsize=11, color=palette.GREY)
     drawn = heat.imshow(hidden, extent=extent, cmap="cividis", vmin=0, vmax=max(seen, hidden.max()))
     low = np.unravel_index(hidden.argmin(), hidden.shape)
     y, x = ((np.array(low) + 0.5) * side / PLACES).tolist()
-    heat.plot(x, y, "+", markersize=14, markeredgewidth=3, color=style.VERMILLION)
+    heat.plot(x, y, "+", markersize=14, markeredgewidth=3, color=palette.VERMILLION)
     heat.set_title("with the square centred here", fontsize=14)
-    heat.set_xlabel(f"+ lowest, {hidden.min():.0%}; line on the scale: nothing hidden", fontsize=11, color=style.GREY)
+    heat.set_xlabel(f"+ lowest, {hidden.min():.0%}; line on the scale: nothing hidden", fontsize=11, color=palette.GREY)
     bar = figure.colorbar(drawn, ax=heat, format="{x:.0%}", shrink=0.9)
-    bar.ax.axhline(seen, color=style.VERMILLION, linewidth=4)
+    bar.ax.axhline(seen, color=palette.VERMILLION, linewidth=4)
     bar.set_label(f"probability of {style.class_name(name)}", fontsize=12)
     return figure

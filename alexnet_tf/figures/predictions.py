@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from alexnet_tf.figures import sample, style
+from alexnet_tf.figures import palette, sample, style
 
 BARS = 5
 _COLUMNS = 4
@@ -56,8 +56,6 @@ def choose(classifier, split, count=8, seed=0):
         if min(map(len, found.values())) >= (count + 1) // 2:
             break
     right, wrong = found[True], found[False]
-    if not right + wrong:
-        raise ValueError("dataset has no readable validation image to draw. Received: none")
     wrong = wrong[: max(count // 2, count - len(right))]
     return Predictions(*map(np.stack, zip(*right[: count - len(wrong)], *wrong, strict=True)))
 
@@ -87,11 +85,11 @@ def draw(predictions, class_names):
     cells = zip(grid, predictions.images, predictions.labels, predictions.probabilities, strict=False)
     for (photo, bars), image, label, probabilities in cells:
         photo.imshow(image)
-        photo.set_title(style.class_name(class_names[label]), fontsize=14, fontweight="bold", color=style.INK)
+        photo.set_title(style.class_name(class_names[label]), fontsize=14, fontweight="bold", color=palette.INK)
         _bars(bars, probabilities, label, class_names)
     right = int(predictions.right.sum())
     text = f"✓ marks the true label; {right} right and {count - right} wrong were picked"
-    figure.suptitle(text, fontsize=12, color=style.GREY)
+    figure.suptitle(text, fontsize=12, color=palette.GREY)
     return figure
 
 
@@ -99,7 +97,9 @@ def _bars(axes, probabilities, label, class_names):
     best = np.argsort(-probabilities, kind="stable")[:BARS]
     for place, index in enumerate(best):
         true = index == label
-        axes.barh(-place, probabilities[index], height=0.86, color=style.VERMILLION if true else style.SKY, alpha=0.7)
+        axes.barh(
+            -place, probabilities[index], height=0.86, color=palette.VERMILLION if true else palette.SKY, alpha=0.7
+        )
         name = f"✓ {style.class_name(class_names[index])}" if true else style.class_name(class_names[index])
         axes.text(0.02, -place, name, va="center", fontsize=11, fontweight="bold" if true else "normal")
         axes.text(1.18, -place, f"{probabilities[index]:.0%}", va="center", ha="right", fontsize=10)

@@ -16,9 +16,15 @@ def batches(classifier, split, count, seed):
 
     Yields:
         uint8 (up to `BATCH`, crop, crop, 3), and int64 labels of the same length.
+
+    Raises:
+        ValueError: if none of them can be read.
     """
     size = min(BATCH, count, split.count)
-    classes = len(classifier.class_names)
+    classes, found = len(classifier.class_names), False
     for batch in pipeline.evaluation_batches(split, classes, size, classifier.geometry, count=count, seed=seed):
         good = batch["weight"].numpy() > 0
+        found = found or good.any()
         yield batch["image"].numpy()[good], batch["label"].numpy()[good]
+    if not found:
+        raise ValueError(f"dataset has no image to draw. Received: none of {count} could be read")

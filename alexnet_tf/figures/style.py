@@ -1,4 +1,4 @@
-"""What all pictures share: colours, names of classes, and how a file is written."""
+"""What all pictures share: how a figure begins, names of classes, and how a file is written."""
 
 import functools
 import os
@@ -8,11 +8,6 @@ from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 
 from alexnet_tf.models.pretrained.imagenet import imagenet_classes
-
-# Okabe and Ito's colours, which people with any kind of colour blindness tell apart.
-BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9"
-TOWERS = (BLUE, VERMILLION, GREEN, PURPLE)
-INK, GREY = "#222222", "#666666"
 
 DPI = 110
 LONGEST_NAME = 16

@@ -11,6 +11,7 @@ from alexnet_tf.data.images import Geometry
 from alexnet_tf.data.sources import name_of
 from alexnet_tf.serving import manifest
 from alexnet_tf.serving.classifier import check_layer
+from alexnet_tf.serving.runners import saved_model_of
 
 BATCH = 64
 SUFFIXES = (".npz", ".tfrecord")
@@ -65,8 +66,7 @@ def saved_model_extractor(path, layer):
     Raises:
         ValueError: if it is none, or there is no such layer.
     """
-    path = pathlib.Path(path)
-    directory = next((d for d in (path / "saved_model", path) if (d / "saved_model.pb").is_file()), None)
+    directory = saved_model_of(path)
     if directory is None:
         raise ValueError(f"model must be a run's workdir, or an export with a SavedModel. Received: {str(path)!r}")
     description = manifest.read(directory.parent)

@@ -78,6 +78,12 @@ def onnx_runner(file, description):
     return _described(lambda pixels: session.run(["probabilities"], {"image": pixels})[0], description)
 
 
+def saved_model_of(path):
+    """The SavedModel's `pathlib.Path`, given that or the export that it is in; None if there is none."""
+    path = pathlib.Path(path)
+    return next((found for found in (path / "saved_model", path) if (found / "saved_model.pb").is_file()), None)
+
+
 _RUNNER_OF_SUFFIX = {".tflite": tflite_runner, ".onnx": onnx_runner}
 
 
@@ -90,9 +96,9 @@ def open_runner(path):
     path = pathlib.Path(path)
     if path.suffix in _RUNNER_OF_SUFFIX and path.is_file():
         return _RUNNER_OF_SUFFIX[path.suffix](path, manifest.read(path.parent))
-    for directory in (path / "saved_model", path):
-        if (directory / "saved_model.pb").is_file():
-            return saved_model_runner(directory, manifest.read(directory.parent))
+    directory = saved_model_of(path)
+    if directory:
+        return saved_model_runner(directory, manifest.read(directory.parent))
     raise ValueError(
         f"model must be a run's workdir, an exported SavedModel, or a .tflite or .onnx file. Received: {str(path)!r}"
     )

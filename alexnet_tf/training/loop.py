@@ -10,20 +10,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from alexnet_tf.data import datasets, pipeline, statistics
+from alexnet_tf.data import datasets, pipeline
 from alexnet_tf.data.encoded import NAMED
-from alexnet_tf.data.images import Geometry
 from alexnet_tf.evaluation import confusion
 from alexnet_tf.evaluation.evaluate import Evaluator
 from alexnet_tf.models.pretrained.load import RUN_WEIGHTS
 from alexnet_tf.training import runs, trace
 from alexnet_tf.training.checkpoints import LAST, Checkpoints, candidates, random_states
 from alexnet_tf.training.distribution import is_chief, make_strategy, noticing_lost_workers
-from alexnet_tf.training.finetuning import describe, freeze, source_statistics, starting_weights
+from alexnet_tf.training.finetuning import describe, freeze, starting_weights
 from alexnet_tf.training.interruption import Interrupted, Stop, finishing_steps
 from alexnet_tf.training.journal import Journal, Meter, StuckLoss, class_counts
 from alexnet_tf.training.optimizer import build_optimizer
 from alexnet_tf.training.progress import Progress
+from alexnet_tf.training.run_statistics import settle_statistics
 from alexnet_tf.training.schedules import Plateau, schedule_factor, variable_rates
 from alexnet_tf.training.step import TrainStep
 from alexnet_tf.training.summaries import Summaries, Worst
@@ -107,7 +107,7 @@ class Trainer:
         self.steps_per_epoch = recipe.steps_per_epoch(dataset.train.count)
         self.total_steps = recipe.total_steps(dataset.train.count)
         self.most = min(options.steps_per_call or (10 if _kind() == "GPU" else 1), options.log_every)
-        found = _statistics(recipe, workdir, dataset, self.chief)
+        found = settle_statistics(recipe, workdir, dataset, self.chief)
         self.mean, axes = runs.input_mean(recipe, found), found.axes(recipe.colours)
         with strategy.scope():
             self.model = runs.build_model(recipe, self.classes, recipe.precision)
@@ -335,28 +335,3 @@ class Trainer:
 
 def _kind():
     return "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
-
-
-def _statistics(recipe, workdir, dataset, writes):
-    """The training set's statistics, or those that the weights came with; settled once a run, kept in its workdir."""
-    path = workdir / runs.STATISTICS
-    if path.exists():
-        return statistics.Statistics.load(path)
-    found = source_statistics(recipe) or _take_statistics(recipe, dataset)
-    if writes:
-        found.save(path)
-    return found
-
-
-def _take_statistics(recipe, dataset):
-    count = min(recipe.statistics_examples or dataset.train.count, dataset.train.count)
-    resize = recipe.geometry.resize
-    if dataset.statistics and dataset.statistics.mean_image.shape[0] == resize:
-        return dataset.statistics
-    # In training order, so that a part of a set sorted by class is still a fair sample.
-    batches = pipeline.evaluation_batches(
-        dataset.train, len(dataset.class_names), min(64, count), Geometry(resize, resize), count=count,
-        seed=recipe.seed,
-    )  # fmt: skip
-    progress = Progress("statistics", count)
-    return statistics.collect(batches.map(lambda batch: (batch["image"], batch["weight"])), progress.update)

@@ -13,7 +13,7 @@ import tensorflow as tf
 LETTERS = "".join(map(chr, (*range(32, 127), *range(161, 256))))
 LETTER = (16, 8)  # Height and width of each, in pixels.
 
-WHITE, BLACK = 255, 0
+WHITE = 255
 # Told apart by the colour-blind too: Okabe and Ito's sky blue and orange.
 OTHER_BAR, TRUE_BAR = (86, 180, 233), (230, 159, 0)
 
