@@ -2,11 +2,9 @@
 
 import dataclasses
 import os
-import resource
 import signal
-import subprocess
-import sys
 
+import commands
 import helpers
 import numpy as np
 import pytest
@@ -87,11 +85,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(recipe, unbroken, tmp_path):
     before = _newest(tmp_path)
     fields = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe) if field.metadata}
     flags = [f"--{name}={value}" for name, value in fields.items() if value is not None]
-    done = subprocess.run(
-        [sys.executable, "-m", "alexnet_tf.cli.train", "--recipe=paper", f"--workdir={tmp_path}", *flags],
-        capture_output=True, text=True, timeout=120,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)),
-    )  # fmt: skip
+    done = commands.run("train", "--recipe=paper", f"--workdir={tmp_path}", *flags, file_size=200_000)
     assert done.returncode == 1
     assert "error: a checkpoint cannot be written: " in done.stderr and f"The last one is {before}" in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,12 +1,11 @@
 """The commands as a user runs them."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 import tensorflow as tf
 import torch
+from commands import run
 from helpers import channels_first, enliven, state_dict
 
 from alexnet_tf.cli import common
@@ -14,32 +13,27 @@ from alexnet_tf.data import images, pipeline, shapes, sources
 from alexnet_tf.models.builder import AlexNet
 
 
-def _run(*arguments):
-    code = "import sys; from alexnet_tf.cli.main import main; sys.exit(main())"
-    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=300)
-
-
 def test_train_evaluate_export_predict(tmp_path):
-    run, out = tmp_path / "run", tmp_path / "out"
+    workdir, out = tmp_path / "run", tmp_path / "out"
     narrow = ["--width=0.0625", "--image_size=67", "--steps=3"]
-    done = _run("train", "--recipe=demo", f"--workdir={run}", *narrow)
+    done = run("train", "--recipe=demo", f"--workdir={workdir}", *narrow)
     assert done.returncode == 0, done.stderr
-    evaluated = json.loads(_run("evaluate", f"--workdir={run}", "--json").stdout)
+    evaluated = json.loads(run("evaluate", f"--workdir={workdir}", "--json").stdout)
     assert evaluated["examples"] == 500 and 0 <= evaluated["top1_error"] <= 1
-    assert _run("export", f"--workdir={run}", f"--out={out}", "--formats=saved_model,tflite").returncode == 0
+    assert run("export", f"--workdir={workdir}", f"--out={out}", "--formats=saved_model,tflite").returncode == 0
     image, bad = tmp_path / "image.png", tmp_path / "bad.jpg"
     image.write_bytes(tf.io.encode_png(shapes.draw(0, "validation", 0)[0]).numpy())
     bad.write_text("text")
     answers = []
-    for model in (run, out, out / "model.tflite"):
-        done = _run("predict", f"--model={model}", "--json", str(bad), str(image))
+    for model in (workdir, out, out / "model.tflite"):
+        done = run("predict", f"--model={model}", "--json", str(bad), str(image))
         assert done.returncode == 1 and f"{bad}: not a JPEG" in done.stderr
         answers.append([row["label"] for row in json.loads(done.stdout)[0]["labels"]])
     assert answers[0] == answers[1] == answers[2] and len(answers[0]) == 5
 
 
 def test_presets_table():
-    found = json.loads(_run("presets", "--json").stdout)
+    found = json.loads(run("presets", "--json").stdout)
     assert found["paper"]["weights"] == 60_965_224 and found["lenet5"]["weights"] == 61_706
     convolutions = sum(s["multiply_adds"] for s in found["paper"]["stages"] if s["name"].startswith("conv"))
     assert convolutions == pytest.approx(665.8e6, rel=1e-4)
@@ -53,10 +47,10 @@ def test_weights(tmp_path):
     source = enliven(AlexNet("torchvision", classes=4))
     torch.save(state_dict(channels_first(source)), tmp_path / "net.pth")
     arguments = ["weights", "--preset=torchvision", "--classes=4", f"--out={tmp_path}/net.weights.h5", "--check"]
-    done = _run(*arguments, f"--from={tmp_path}/net.pth")
+    done = run(*arguments, f"--from={tmp_path}/net.pth")
     assert done.returncode == 0, done.stderr
     assert "57,020,228 weights" in done.stdout and "the same answers" in done.stdout
-    _assert_one_line(_run(*arguments, f"--from={tmp_path}/gone.pth"), 1, "weights cannot be read")
+    _assert_one_line(run(*arguments, f"--from={tmp_path}/gone.pth"), 1, "weights cannot be read")
 
 
 TRAIN = ["train", "--recipe=demo", "--width=0.0625", "--image_size=67", "--steps=1", "--batch_size=2"]
@@ -102,17 +96,17 @@ def _assert_one_line(done, code, message):
 )
 def test_mistakes_are_one_line(arguments, code, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    _assert_one_line(_run(*arguments), code, message)
+    _assert_one_line(run(*arguments), code, message)
     assert not list(tmp_path.iterdir())
 
 
 def test_folders_that_are_no_dataset(tmp_path):
     (tmp_path / "empty").mkdir()
-    _assert_one_line(_run(*TRAIN, f"--workdir={tmp_path}/x", f"--dataset=folder:{tmp_path}/empty"), 1, "two classes")
+    _assert_one_line(run(*TRAIN, f"--workdir={tmp_path}/x", f"--dataset=folder:{tmp_path}/empty"), 1, "two classes")
     _image_folder(tmp_path / "one", cats=3)
-    _assert_one_line(_run(*TRAIN, f"--workdir={tmp_path}/x", f"--dataset=folder:{tmp_path}/one"), 1, "two classes")
+    _assert_one_line(run(*TRAIN, f"--workdir={tmp_path}/x", f"--dataset=folder:{tmp_path}/one"), 1, "two classes")
     _image_folder(tmp_path / "bare", cats=3, dogs=0)
-    _assert_one_line(_run(*TRAIN, f"--workdir={tmp_path}/x", f"--dataset=folder:{tmp_path}/bare"), 1, "no image")
+    _assert_one_line(run(*TRAIN, f"--workdir={tmp_path}/x", f"--dataset=folder:{tmp_path}/bare"), 1, "no image")
     assert not (tmp_path / "x").exists()
 
 
@@ -120,11 +114,11 @@ def test_a_file_that_is_no_image_is_skipped_and_counted_in_training(tmp_path):
     _image_folder(tmp_path / "photos", cats=9, dogs=9)
     (tmp_path / "photos" / "cats" / "broken.jpg").write_text("text")
     arguments = [*TRAIN, f"--workdir={tmp_path}/run", f"--dataset=folder:{tmp_path}/photos", "--batch_size=19"]
-    done = _run(*arguments)
+    done = run(*arguments)
     assert done.returncode == 0, done.stderr
     assert "1 file skipped" in done.stderr and "broken.jpg" in done.stderr
     # The same workdir with another network.
-    _assert_one_line(_run(*arguments, "--preset=one_tower"), 1, "differs in preset: 'paper' there, 'one_tower' now")
+    _assert_one_line(run(*arguments, "--preset=one_tower"), 1, "differs in preset: 'paper' there, 'one_tower' now")
 
 
 def test_a_label_outside_the_classes_is_one_line():
@@ -140,9 +134,9 @@ def test_a_label_outside_the_classes_is_one_line():
 
 def test_prepare_then_train_and_evaluate(tmp_path):
     _image_folder(tmp_path / "photos", cats=9, dogs=9)
-    done = _run("prepare", f"--dataset=folder:{tmp_path}/photos", f"--out={tmp_path}/small", "--size=76")
+    done = run("prepare", f"--dataset=folder:{tmp_path}/photos", f"--out={tmp_path}/small", "--size=76")
     assert done.returncode == 0, done.stderr
     assert "train: 16 images, 0 skipped, 1 shards" in done.stdout
     records = f"--dataset=records:{tmp_path}/small"
-    assert _run(*TRAIN, f"--workdir={tmp_path}/run", records).returncode == 0
-    assert json.loads(_run("evaluate", f"--workdir={tmp_path}/run", "--json").stdout)["examples"] == 2
+    assert run(*TRAIN, f"--workdir={tmp_path}/run", records).returncode == 0
+    assert json.loads(run("evaluate", f"--workdir={tmp_path}/run", "--json").stdout)["examples"] == 2

@@ -2,9 +2,8 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
+import commands
 import helpers
 import numpy as np
 import pytest
@@ -82,16 +81,9 @@ def test_predictions_are_the_evaluators(trained, views):
         assert found.loss == pytest.approx(alone.loss, rel=1e-5)
 
 
-def _evaluate(*arguments):
-    code = "import sys; from alexnet_tf.cli.main import main; sys.exit(main())"
-    return subprocess.run(
-        [sys.executable, "-c", code, "evaluate", *arguments], capture_output=True, text=True, timeout=300
-    )
-
-
 def test_command(trained):
     one, two = trained / "one", trained / "two"
-    done = _evaluate(f"--workdir={one},{two}", "--ensemble_weights=search", "--json")
+    done = commands.run("evaluate", f"--workdir={one},{two}", "--ensemble_weights=search", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert [row["network"] for row in found["networks"]] == [str(one), str(two)]
@@ -110,7 +102,7 @@ def test_command(trained):
 )
 def test_mistakes_are_one_line(trained, names, flags, message):
     workdirs = ",".join(str(trained / name) for name in names.split(","))
-    done = _evaluate(f"--workdir={workdirs}", *flags)
+    done = commands.run("evaluate", f"--workdir={workdirs}", *flags)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ") and message in line

@@ -1,9 +1,8 @@
 """`alexnet-tf features`: a layer's output for files and datasets, from runs and exports."""
 
 import pathlib
-import subprocess
-import sys
 
+import commands
 import helpers
 import keras
 import numpy as np
@@ -43,12 +42,6 @@ def exported(run):
     return run / "out"
 
 
-def _features(*arguments):
-    """Runs the command in a process of its own, as a user does."""
-    command = [sys.executable, "-m", "alexnet_tf.cli.features", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
-
-
 def _expected(run, files, layer):
     """A layer's output, straight from the Keras model."""
     found = runs.load_run(run)
@@ -66,7 +59,7 @@ def test_files_of_a_run(run, folder, tmp_path):
     (tmp_path / "text.jpg").write_text("This is no image.")
     bad = [tmp_path / "text.jpg", tmp_path / "gone.jpg", tmp_path]
     out = tmp_path / "found.npz"
-    done = _features(f"--model={run}", "--layer=fc6", f"--out={out}", good[0], *bad, good[1])
+    done = commands.run("features", f"--model={run}", "--layer=fc6", f"--out={out}", good[0], *bad, good[1])
     assert done.returncode == 1 and done.stdout == f"{out}: 2 images, fc6 float32 256\n"
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert sorted(errors) == sorted(
@@ -124,7 +117,7 @@ def test_where_features_cannot_go(tmp_path, name):
 
 
 def test_a_mistake_is_one_line(run, tmp_path):
-    done = _features(f"--model={run}", "--layer=fc9", f"--out={tmp_path}/x.npz", "a.jpg")
+    done = commands.run("features", f"--model={run}", "--layer=fc9", f"--out={tmp_path}/x.npz", "a.jpg")
     assert done.returncode == 1, done.stderr
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: layer must be one of conv1, ") and line.endswith("Received: layer='fc9'")

@@ -3,10 +3,9 @@
 import json
 import random
 import signal
-import subprocess
-import sys
 import time
 
+import commands
 import helpers
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ import tensorflow as tf
 from alexnet_tf.data import datasets, files, images, pipeline, prepare, records, statistics
 
 SIZE = 40
-COMMAND = [sys.executable, "-m", "alexnet_tf.cli.prepare"]
 
 
 @pytest.fixture(scope="module")
@@ -192,20 +190,22 @@ def test_killed_at_ten_moments(photos, tmp_path):
         file.symlink_to(sorted(photos.rglob("*.jpg"))[number % 60])
     (folder / "a" / "broken.jpg").write_bytes(b"broken")
     flags = [f"--dataset=folder:{folder}", "--size=200", "--shard_size=9", "--workers=2"]
-    subprocess.run([*COMMAND, *flags, f"--out={whole}"], check=True, capture_output=True)
+    done = commands.run("prepare", *flags, f"--out={whole}")
+    assert done.returncode == 0, done.stderr
     moments, kills = random.Random(0), 0
     for _ in range(10):
         shards = len(list(killed.glob("train-*")))
-        process = subprocess.Popen([*COMMAND, *flags, f"--out={killed}"], stderr=subprocess.DEVNULL)
+        process = commands.Command("prepare", *flags, f"--out={killed}")
         while process.poll() is None and len(list(killed.glob("train-*"))) <= shards:
             time.sleep(0.005)
         time.sleep(moments.uniform(0, 0.15))
         process.send_signal(signal.SIGKILL)
-        kills += process.wait() == -signal.SIGKILL
+        process.communicate()
+        kills += process.returncode == -signal.SIGKILL
         with pytest.raises(ValueError, match="is not finished"):
             datasets.open_dataset(f"records:{killed}")
     assert kills == 10
-    done = subprocess.run([*COMMAND, *flags, f"--out={killed}"], capture_output=True, text=True)
+    done = commands.run("prepare", *flags, f"--out={killed}")
     assert done.returncode == 0 and "broken.jpg: not a JPEG, PNG, GIF or BMP image" in done.stderr
     contents = [{file.name: file.read_bytes() for file in out.iterdir()} for out in (whole, killed)]
     assert contents[0] == contents[1]

@@ -4,13 +4,12 @@ import os
 import random
 import signal
 import socket
-import subprocess
-import sys
 import time
 
 import helpers
 import numpy as np
 import pytest
+from commands import Command
 
 from alexnet_tf.training import distribution, meeting, runs
 from alexnet_tf.training.loop import Options, train_and_evaluate
@@ -36,10 +35,7 @@ def _recipe(folder, steps):
 def _start(folder, workdir, steps, environment, **changed):
     fields = {**FIELDS, "recipe": "demo", "dataset": f"folder:{folder}", "steps": steps, "log_every": 1, **changed}
     flags = (f"--{name}={value}" for name, value in fields.items())
-    return subprocess.Popen(
-        [sys.executable, "-m", "alexnet_tf.cli.train", f"--workdir={workdir}", "--layers_every=0", *flags],
-        env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    return Command("train", f"--workdir={workdir}", "--layers_every=0", *flags, environment=environment)
 
 
 def _finish(processes, seconds=240):
@@ -81,24 +77,24 @@ def test_a_killed_worker_ends_the_other_and_both_go_on(folder, tmp_path):
     """One worker is killed and one is asked to stop, in turn; the finished weights are those of an unbroken run."""
     addresses = free_addresses(2)
     environments = [environment_of(addresses, index) for index in range(2)]
-    processes = [_start(folder, tmp_path / "two", 200, one, checkpoint_minutes=0) for one in environments]
+    processes = [_start(folder, tmp_path / "two", 80, one, checkpoint_minutes=0) for one in environments]
     _wait(processes, lambda: (tmp_path / "two" / "checkpoints" / "checkpoint").exists())
-    processes[1].kill()
+    processes[1].send_signal(signal.SIGKILL)
     errors = _finish(processes)
     assert processes[0].returncode == distribution.LOST_WORKER_EXIT_CODE, errors[0]
     assert "error: another worker is gone; give the same command again" in errors[0]
     done = len(helpers.journal(tmp_path / "two"))
-    assert 0 < done < 200
+    assert 0 < done < 60
     # Asked to stop, one worker takes the other along.
-    processes = [_start(folder, tmp_path / "two", 200, one) for one in environments]
+    processes = [_start(folder, tmp_path / "two", 80, one) for one in environments]
     _wait(processes, lambda: len(helpers.journal(tmp_path / "two")) > done + 5)
     processes[1].send_signal(signal.SIGTERM)
     errors = _finish(processes)
     assert [process.returncode for process in processes] == [143, 143], errors
-    processes = [_start(folder, tmp_path / "two", 200, one) for one in environments]
+    processes = [_start(folder, tmp_path / "two", 80, one) for one in environments]
     errors = _finish(processes)
     assert [process.returncode for process in processes] == [0, 0], errors
-    train_and_evaluate(_recipe(folder, 200), tmp_path / "one", helpers.UNWATCHED)
+    train_and_evaluate(_recipe(folder, 80), tmp_path / "one", helpers.UNWATCHED)
     one, two = (runs.load_run(tmp_path / name).model.get_weights() for name in ("one", "two"))
     for expected, found in zip(one, two, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)

@@ -16,9 +16,9 @@ RELU_VS_TANH = Experiment(
     dataclasses.replace(RECIPES["four_layers"], batch_size=32, weight_decay=0.0, layer_decays=(), schedule="constant"),
     {"ReLU": {"activation": "relu"}, "tanh": {"activation": "tanh"}},
     race,
-    {"rates": (0.0003, 0.001, 0.003, 0.01, 0.03), "search_steps": 500, "target": 0.25, "most_epochs": 60},
+    {"rates": (0.0003, 0.001, 0.003, 0.01, 0.03), "search": ((500, 2), (4218, 1)), "target": 0.25, "most_epochs": 60},
     {"width": 0.5},
-    {"rates": (0.001, 0.003), "search_steps": 300, "target": 0.55, "most_epochs": 6},
+    {"rates": (0.001, 0.003), "search": ((300, 1),), "target": 0.55, "most_epochs": 6},
 )
 
 # What a quick one changes of the paper's recipe: a quarter of the width at the paper's network's smallest input, and a

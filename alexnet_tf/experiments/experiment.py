@@ -1,6 +1,7 @@
 """What an experiment is, and how its runs are trained so that an interrupted one continues."""
 
 import dataclasses
+import math
 import pathlib
 import re
 import sys
@@ -109,5 +110,5 @@ def is_finished(workdir, recipe):
 
 
 def percent(share, digits=2):
-    """A share as text: `12.34 %`."""
-    return f"{100 * share:.{digits}f} %"
+    """A share as text: `12.34 %`; of a run that failed, infinity, `not finite`."""
+    return f"{100 * share:.{digits}f} %" if share < math.inf else "not finite"

@@ -38,7 +38,7 @@ def _cell(name, value):
     if value is None:
         return "not reached"
     if "error" in name:
-        return percent(value) if value < float("inf") else "not finite"
+        return percent(value)
     return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
