@@ -7,7 +7,6 @@ import tarfile
 
 import numpy as np
 import tensorflow as tf
-import torch
 
 from alexnet_tf.data import shapes
 from alexnet_tf.models.builder import AlexNet
@@ -75,6 +74,8 @@ def channels_first(model, bgr=False):
 
 def state_dict(arrays):
     """A PyTorch state dict with our layers' names."""
+    import torch  # Takes seconds that most tests do not need.
+
     return {
         f"{name}.{part}": torch.from_numpy(array)
         for name, pair in arrays.items()

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import dark_and_light
+from helpers import UNWATCHED, dark_and_light
 from matplotlib.axis import Tick
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
@@ -275,7 +275,7 @@ def test_the_command(tmp_path):
     recipe = get_recipe(
         "demo", dataset=f"folder:{images}", width=0.0625, image_size=67, steps=2, batch_size=4, statistics_examples=8
     )
-    train_and_evaluate(recipe, tmp_path / "run")
+    train_and_evaluate(recipe, tmp_path / "run", UNWATCHED)
     keras.backend.clear_session()
     (tmp_path / "begun").mkdir()
     for name in ("recipe.json", "classes.json"):
