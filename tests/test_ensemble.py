@@ -8,9 +8,11 @@ import helpers
 import numpy as np
 import pytest
 
+from alexnet_tf.cli import common
 from alexnet_tf.data.images import Geometry
 from alexnet_tf.evaluation import ensemble
 from alexnet_tf.evaluation.evaluate import Evaluator
+from alexnet_tf.serving.export import export
 from alexnet_tf.training import runs
 from alexnet_tf.training.loop import train_and_evaluate
 from alexnet_tf.training.recipes import get_recipe
@@ -90,6 +92,19 @@ def test_command(trained):
     assert sum(row["weight"] for row in found["networks"]) == pytest.approx(1)
     # Every second of 14 images was kept for the measurement.
     assert found["mean"]["examples"] == 7
+
+
+def test_exports_are_members_too(trained):
+    found = runs.load_run(trained / "two")
+    export(common.classifier(found), trained / "out", ["saved_model", "tflite"], found.images("validation", 4), "paper")
+    names = [str(trained / name) for name in ("one", "out", "out/model.tflite")]
+    done = commands.run("evaluate", f"--workdir={','.join(names)}", "--ensemble_weights=0,1,1", "--json")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)
+    expected = Evaluator(found.model, 2, found.geometry, found.mean)(found.dataset.validation)
+    assert [row["network"] for row in rows["networks"]] == names
+    for row in (*rows["networks"][1:], rows["mean"]):
+        assert row["loss"] == pytest.approx(expected.loss, rel=1e-4) and row["examples"] == 14
 
 
 @pytest.mark.parametrize(

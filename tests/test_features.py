@@ -1,6 +1,8 @@
 """`alexnet-tf features`: a layer's output for files and datasets, from runs and exports."""
 
 import pathlib
+import signal
+import time
 
 import commands
 import helpers
@@ -121,6 +123,18 @@ def test_a_mistake_is_one_line(run, tmp_path):
     assert done.returncode == 1, done.stderr
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: layer must be one of conv1, ") and line.endswith("Received: layer='fc9'")
+    assert not list(tmp_path.iterdir())
+
+
+def test_sigterm_leaves_no_half_file(run, folder, tmp_path):
+    files = 500 * [folder / "val" / "light" / "3.png"]
+    command = commands.Command("features", f"--model={run}", f"--out={tmp_path}/found.tfrecord", *files)
+    while not list(tmp_path.iterdir()):
+        assert command.poll() is None, command.communicate()
+        time.sleep(0.01)
+    command.send_signal(signal.SIGTERM)
+    stderr = command.communicate(60)[1]
+    assert command.returncode == 143 and stderr.splitlines()[-1] == "interrupted", stderr
     assert not list(tmp_path.iterdir())
 
 

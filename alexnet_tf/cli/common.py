@@ -28,9 +28,8 @@ def run(main):
         except USER_ERRORS as error:
             print(f"error: {one_line(error)}", file=sys.stderr)
             return 1
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            return 128 + signal.SIGINT
+        except KeyboardInterrupt as interruption:
+            return interrupted(interruption)
 
     app.run(guarded, flags_parser=_parse)
 
@@ -41,6 +40,21 @@ def _parse(argv):
     except flags.Error as error:
         print(f"error: {one_line(error)}; see {argv[0]} --help", file=sys.stderr)
         sys.exit(2)
+
+
+def sigterm_as_ctrl_c():
+    """Lets SIGTERM raise KeyboardInterrupt, so that what a command has begun to write is put in order."""
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt(number)
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+def interrupted(interruption, advice=""):
+    """Says that a command was interrupted; returns its exit code, 130 after Ctrl-C and 143 after SIGTERM."""
+    print(f"interrupted{advice}", file=sys.stderr)
+    return 128 + (interruption.args or (signal.SIGINT,))[0]
 
 
 def no_arguments(argv):

@@ -33,6 +33,7 @@ def main(argv):
         given = f"{len(files)} files and dataset={FLAGS.dataset!r}"
         raise ValueError(f"either image files must be named, or --dataset. Received: {given}")
     features.check_out(FLAGS.out)
+    common.sigterm_as_ctrl_c()
     splits, class_names = _splits_of(FLAGS.dataset) if FLAGS.dataset else ({"file": files_split(files)}, None)
     extractor = _extractor(FLAGS.model, FLAGS.layer)
     progress = Progress("features", sum(split.count for split in splits.values()))

@@ -4,7 +4,6 @@ alexnet-tf prepare --dataset=folder:photos --out=DIR
 """
 
 import pathlib
-import signal
 import sys
 
 from absl import flags
@@ -32,6 +31,7 @@ flags.DEFINE_integer("seed", 0, "picks what is held out where a set has no valid
 def main(argv):
     """Prepares and reports."""
     common.no_arguments(argv)
+    common.sigterm_as_ctrl_c()
     form = Form(FLAGS.size, FLAGS.square, FLAGS.format, FLAGS.quality, FLAGS.shard_size)
     dataset = open_dataset(FLAGS.dataset, FLAGS.seed)
     progress = Progress("preparing", dataset.train.count + dataset.validation.count)
@@ -39,9 +39,8 @@ def main(argv):
         description = prepare(
             dataset, FLAGS.out, form, FLAGS.workers, lambda done, bad: progress.update(done, f"{bad} skipped")
         )
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on", file=sys.stderr)
-        return 128 + signal.SIGINT
+    except KeyboardInterrupt as interruption:
+        return common.interrupted(interruption, "; the same command goes on")
     for name, split in description["splits"].items():
         print(f"{name}: {split['count']:,} images, {split['skipped']:,} skipped, {len(split['shards'])} shards")
     _report_skipped(pathlib.Path(FLAGS.out) / records.SKIPPED)
