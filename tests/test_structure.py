@@ -14,7 +14,7 @@ ALLOWED = {
     "evaluation": {"models", "data", "evaluation"},
     "training": {"models", "data", "evaluation", "training"},
     "serving": {"models", "data", "serving"},
-    "figures": {"models", "data", "evaluation", "training", "serving", "figures"},
+    "figures": {"models", "data", "serving", "figures"},
     "experiments": {"models", "data", "evaluation", "training", "figures", "experiments"},
     "cli": {"models", "data", "evaluation", "training", "serving", "figures", "experiments", "cli"},
 }
