@@ -20,14 +20,17 @@ def save(draw, path):
 def race(figure, curves, rows, target):
     """Training error by epoch, and where each variant reached the target."""
     axes = _axes(figure, "epochs", "training error")
+    longest = max(points[-1].epoch for points in curves.values())
     for (label, points), row, colour, style in zip(curves.items(), rows, COLOURS, LINES, strict=False):
         label = f"{label}, rate {row['learning_rate']:g}"
         axes.plot([p.epoch for p in points], [p.error for p in points], color=colour, linestyle=style, label=label)
         if row["epochs_to_target"] is not None:
             axes.plot(row["epochs_to_target"], target, "o", color=colour)
+            # Towards the middle, where there is room.
+            side = 1 if row["epochs_to_target"] < longest / 2 else -1
             axes.annotate(
-                f"{row['epochs_to_target']:.1f} epochs", (row["epochs_to_target"], target), (-6, -13), color=colour,
-                textcoords="offset points", ha="right",
+                f"{row['epochs_to_target']:.1f} epochs", (row["epochs_to_target"], target), (side * 6, -13),
+                color=colour, textcoords="offset points", ha="left" if side == 1 else "right",
             )  # fmt: skip
     axes.axhline(target, color="0.4", linewidth=1, linestyle=(0, (2, 3)))
     axes.set_xlim(left=0)
