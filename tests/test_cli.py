@@ -1,6 +1,10 @@
 """The commands as a user runs them."""
 
 import json
+import os
+import re
+import subprocess
+import sys
 
 import pytest
 import tensorflow as tf
@@ -114,9 +118,13 @@ def test_a_file_that_is_no_image_is_skipped_and_counted_in_training(tmp_path):
     _image_folder(tmp_path / "photos", cats=9, dogs=9)
     (tmp_path / "photos" / "cats" / "broken.jpg").write_text("text")
     arguments = [*TRAIN, f"--workdir={tmp_path}/run", f"--dataset=folder:{tmp_path}/photos", "--batch_size=19"]
-    done = run(*arguments)
+    # As a user starts it: a new process, and nothing that quiets TensorFlow but the package itself.
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    command = [sys.executable, "-m", "alexnet_tf.cli.train", *arguments[1:]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
     assert done.returncode == 0, done.stderr
     assert "1 file skipped" in done.stderr and "broken.jpg" in done.stderr
+    assert not re.search("^[EWI][0-9]{4} ", done.stderr, re.MULTILINE), done.stderr
     # The same workdir with another network.
     _assert_one_line(run(*arguments, "--preset=one_tower"), 1, "differs in preset: 'paper' there, 'one_tower' now")
 

@@ -50,6 +50,16 @@ def _orientation(encoded):
     return tf.io.decode_raw(found, tf.uint8, fixed_length=1)[0]
 
 
+def _transposed(image):
+    """From (height, width, 3) to (width, height, 3), by gathering pixels.
+
+    oneDNN cannot transpose uint8 on CPUs without AVX-512, and writes an error on the screen before TensorFlow does it.
+    """
+    height, width = tf.shape(image)[0], tf.shape(image)[1]
+    places = tf.range(width)[:, None] + tf.range(height)[None] * width
+    return tf.gather(tf.reshape(image, [-1, 3]), places)
+
+
 def _upright(image, orientation):
     """Undoes what an orientation says was done to (height, width, 3)."""
 
@@ -57,7 +67,7 @@ def _upright(image, orientation):
         return tf.reduce_any(orientation == tf.constant(values, tf.uint8))
 
     def turned():
-        transposed = tf.cond(among(5, 6, 7, 8), lambda: tf.transpose(image, [1, 0, 2]), lambda: image)
+        transposed = tf.cond(among(5, 6, 7, 8), lambda: _transposed(image), lambda: image)
         left_right = tf.cond(among(2, 3, 6, 7), lambda: transposed[:, ::-1], lambda: transposed)
         return tf.cond(among(3, 4, 7, 8), lambda: left_right[::-1], lambda: left_right)
 
