@@ -36,6 +36,11 @@ def test_train_evaluate_export_predict(tmp_path):
     assert answers[0] == answers[1] == answers[2] and len(answers[0]) == 5
 
 
+def test_help_is_no_mistake():
+    done = run("train", "--help")
+    assert done.returncode == 0 and "--[no]colour_noise" in done.stdout
+
+
 def test_presets_table():
     found = json.loads(run("presets", "--json").stdout)
     assert found["paper"]["weights"] == 60_965_224 and found["lenet5"]["weights"] == 61_706
@@ -79,6 +84,7 @@ def _assert_one_line(done, code, message):
     "arguments, code, message",
     [
         (["fly"], 2, "command must be one of"),
+        (["predict", "photo.jpg"], 2, "--model must be given; see alexnet-tf predict --help"),
         ([*TRAIN, "--workdir=x", "--spped=1"], 2, "spped"),
         (["train", "--recipe=resnet", "--workdir=x"], 1, "Unknown recipe"),
         ([*TRAIN, "--workdir=x", "--preset=vgg"], 1, "Unknown preset"),

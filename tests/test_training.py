@@ -119,6 +119,9 @@ def test_unusable_workdirs(folder, tmp_path):
     recipe = get_recipe("demo", dataset=folder, steps=1, **NARROW)
     with pytest.raises(ValueError, match="workdir cannot be written to"):
         train_and_evaluate(recipe, file, helpers.UNWATCHED)
+    with pytest.raises(ValueError, match="workdir must be new, empty or a run's. .* which holds file, set"):
+        train_and_evaluate(recipe, tmp_path, helpers.UNWATCHED)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "set"]
     with pytest.raises(ValueError, match="workdir must hold a run"):
         runs.load_run(tmp_path)
 

@@ -32,25 +32,27 @@ def main():
     except Interrupted as interruption:
         sys.exit(f"{interruption}; the same command goes on")
     run = load_run(workdir)
-    rows = export(common.classifier(run), out, ["saved_model", "tflite"], run.images("validation", 32), recipe.preset)
+    formats, images = ["saved_model", "tflite"], run.images("validation", 32)
+    rows = export(common.classifier(run), out, formats, images, recipe.preset, about=run.about)
     print(f"\ntop-1 error        {result.top1_error:.1%} of {result.examples} held-out images")
     for row in rows:
         print(f"{row.format:<18} {row.megabytes:.0f} MB, relative error {row.relative_error:.0e} against Keras")
     for file, label in _label_three(options, out):
         print(f"{file}: {label}")
     print(f"time               {time.monotonic() - begun:.0f} s")
-    print(f"watch              tensorboard --logdir={workdir}")
+    print(f"watch              {common.tensorboard(workdir)}")
 
 
 def _label_three(options, out):
     """Writes three held-out figures as files and labels them with the TFLite file."""
     runner = open_runner(out / "model.tflite")
     for index in range(3):
-        pixels, _ = shapes.draw(options.seed, "validation", index)
+        pixels, true = shapes.draw(options.seed, "validation", index)
         file = options.out / f"figure{index}.png"
         file.write_bytes(tf.io.encode_png(pixels).numpy())
         probabilities = runner.classify(file.read_bytes())
-        yield file, f"{runner.class_names[probabilities.argmax()]} {probabilities.max():.1%}"
+        label = runner.class_names[probabilities.argmax()]
+        yield file, f"{label} {probabilities.max():.1%}, is {runner.class_names[true]}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """What every command does: run, and turn a user's mistake into one line."""
 
+import pathlib
 import re
+import shutil
 import signal
 import sys
 
@@ -16,6 +18,8 @@ NO_IMAGE = "not a JPEG, PNG, GIF or BMP image"
 
 # What TensorFlow makes of `tf.debugging.Assert(condition, [message, value])`.
 _ASSERTION = re.compile(r"assertion failed: \[(.*?)\] \[(.*?)\]")
+# What absl says of a required flag.
+_MISSING = re.compile(r"flag --(\w+)=None: Flag --\1 must have a value other than None\.")
 
 
 def run(main):
@@ -38,8 +42,17 @@ def _parse(argv):
     try:
         return flags.FLAGS(argv)
     except flags.Error as error:
-        print(f"error: {one_line(error)}; see {argv[0]} --help", file=sys.stderr)
+        text = _MISSING.sub(r"--\1 must be given", one_line(error))
+        print(f"error: {text}; see alexnet-tf {pathlib.Path(argv[0]).stem} --help", file=sys.stderr)
         sys.exit(2)
+    except SystemExit:  # After --help, which absl ends as if it were a mistake.
+        sys.exit(0)
+
+
+def tensorboard(workdir):
+    """The command that shows a run, as it can be typed here: in an environment that is not active it has no name."""
+    program = "tensorboard" if shutil.which("tensorboard") else f"{sys.executable} -m tensorboard.main"
+    return f"{program} --logdir={workdir}"
 
 
 def sigterm_as_ctrl_c():

@@ -59,14 +59,14 @@ def main(argv):
     try:
         result = train_and_evaluate(recipe, FLAGS.workdir, options)
     except Interrupted as interruption:
-        print(interruption, file=sys.stderr)
+        print(f"{interruption}; the same command goes on", file=sys.stderr)
         return interruption.exit_code
     except LostWorkerError as error:
         print(f"error: {common.one_line(error)}", file=sys.stderr, flush=True)
         # At once: TensorFlow would wait for the other workers before it lets this process end.
         os._exit(LOST_WORKER_EXIT_CODE)
     print(f"top-1 error {result.top1_error:.2%}, top-5 error {result.top5_error:.2%} on {result.examples} images")
-    print(f"watch: tensorboard --logdir={FLAGS.workdir}")
+    print(f"watch: {common.tensorboard(FLAGS.workdir)}")
 
 
 if __name__ == "__main__":

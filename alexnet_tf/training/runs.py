@@ -128,9 +128,11 @@ def claim(workdir, recipe, class_names):
     """Makes a workdir this run's, or checks that it is.
 
     Raises:
-        ValueError: if it cannot be written to, or belongs to a run with another recipe or other classes.
+        ValueError: if it cannot be written to, holds other things, or belongs to a run with another recipe or other
+            classes.
     """
     workdir = pathlib.Path(workdir)
+    _refuse_strangers(workdir)
     try:
         (workdir / LAST).mkdir(parents=True, exist_ok=True)
         probe = workdir / ".writable"
@@ -151,6 +153,19 @@ def _write(path, text):
     partial = path.with_name(f"{path.name}.new")
     partial.write_text(text)
     partial.replace(path)
+
+
+def _refuse_strangers(workdir):
+    """Raises ValueError if a directory is no run's and not empty; hidden files and logs of a launcher may be there."""
+    if not workdir.is_dir() or (workdir / LAST).is_dir():
+        return
+    found = sorted(path.name for path in workdir.iterdir())
+    strangers = [name for name in found if not name.startswith(".") and not name.endswith((".log", ".out", ".err"))]
+    if strangers:
+        raise ValueError(
+            "workdir must be new, empty or a run's. "
+            f"Received: workdir={str(workdir)!r}, which holds {', '.join(strangers[:5])}"
+        )
 
 
 def _refuse_another(workdir, recipe, class_names):
