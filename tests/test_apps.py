@@ -41,7 +41,10 @@ def test_python(exported, photos, app, model, tolerance):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (shutil.which("make") and shutil.which("cc")), reason="no C compiler on this machine")
+@pytest.mark.skipif(
+    not (shutil.which("make") and shutil.which("cc")),
+    reason="no C compiler here; pip has none, and make apps insists on one",
+)
 def test_c(exported, photos, tmp_path):
     out, runner = exported
     shutil.copytree(APPS / "c", tmp_path / "c")

@@ -30,7 +30,7 @@ def main():
     try:
         result = train_and_evaluate(recipe, workdir)
     except Interrupted as interruption:
-        sys.exit(f"{interruption}; the same command goes on")
+        sys.exit(str(interruption))
     run = load_run(workdir)
     formats, images = ["saved_model", "tflite"], run.images("validation", 32)
     rows = export(common.classifier(run), out, formats, images, recipe.preset, about=run.about)

@@ -31,7 +31,7 @@ def main(argv):
     try:
         outcome = plan.conduct()
     except Interrupted as interruption:
-        print(f"{interruption}; the same command goes on", file=sys.stderr)
+        print(interruption, file=sys.stderr)
         return interruption.exit_code
     print(report.write(plan, outcome))
     print(f"written: {plan.out}/results.md, results.tsv, results.json, {report.PLOT}")

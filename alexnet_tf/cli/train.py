@@ -59,7 +59,7 @@ def main(argv):
     try:
         result = train_and_evaluate(recipe, FLAGS.workdir, options)
     except Interrupted as interruption:
-        print(f"{interruption}; the same command goes on", file=sys.stderr)
+        print(interruption, file=sys.stderr)
         return interruption.exit_code
     except LostWorkerError as error:
         print(f"error: {common.one_line(error)}", file=sys.stderr, flush=True)

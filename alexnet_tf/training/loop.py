@@ -330,7 +330,7 @@ class Trainer:
 
     def _interrupt(self, where):
         self._save()
-        raise Interrupted(f"stopped {where}; saved in {self.workdir}", self.stop.signal)
+        raise Interrupted(f"stopped {where}; saved in {self.workdir}; the same command goes on", self.stop.signal)
 
 
 def _kind():
