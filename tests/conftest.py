@@ -10,6 +10,7 @@ import helpers  # noqa: E402
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+import serving_app  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from alexnet_tf.serving.export import export  # noqa: E402
@@ -44,3 +45,31 @@ def photos(tmp_path_factory):
         (folder / f"{number}.jpg").write_bytes(helpers.noise_jpeg(number, 90 + 9 * number, 120))
     (folder / "text.jpg").write_text("This is no image.")
     return sorted(folder.iterdir())
+
+
+@pytest.fixture(scope="session")
+def laid_out(exported, tmp_path_factory):
+    """A directory with versions 9 and 10, of which 9 cannot be loaded; and what was said when 10 was laid out."""
+    out = tmp_path_factory.mktemp("models")
+    said = serving_app.ran("layout.py", exported[0], out, "--name=narrow", "--version=10")
+    serving_app.run_here("layout.py", exported[0], out, "--name=narrow", "--version=9")
+    (out / "narrow" / "9" / "saved_model.pb").unlink()
+    return out, said
+
+
+@pytest.fixture(scope="session")
+def no_proxy():
+    """Servers listen on this machine; a proxy in between is none of the tests' business."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("no_proxy", "127.0.0.1")
+        yield
+
+
+@pytest.fixture(scope="session")
+def server(laid_out, no_proxy, tmp_path_factory):
+    """The stand-in for TensorFlow Serving over that directory."""
+    with (tmp_path_factory.mktemp("log") / "errors").open("w") as errors:
+        server = serving_app.Server(laid_out[0], errors)
+        yield server
+        server.process.terminate()
+        server.process.wait(timeout=30)
