@@ -3,13 +3,17 @@ BIN := .venv/bin
 
 .PHONY: demo test lint bench apps clean
 
-# The first target that needs it makes the environment; later runs find the stamp.
-.venv/.installed: setup.py pyproject.toml
+# The first target that needs it makes the environment, and what tests and benchmarks need is added when they do.
+.venv/.package: setup.py pyproject.toml
 	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -q --no-compile -e .[onnx,plots]
+	touch $@
+
+.venv/.installed: .venv/.package
 	$(BIN)/pip install -q --no-compile -e .[dev]
 	touch $@
 
-demo: .venv/.installed
+demo: .venv/.package
 	$(BIN)/python tools/demo.py --out=demo
 
 test: lint

@@ -102,12 +102,14 @@ def _assert_one_line(done, code, message):
         ([*TRAIN, "--workdir=x", "--dataset=records:missing"], 1, "folder with a prepared set"),
         (["evaluate", "--workdir=missing"], 1, "workdir must hold a run"),
         (["predict", "--model=missing", "photo.jpg"], 1, "model must be"),
+        (["verify", "missing"], 1, "must hold an export"),
     ],
 )
 def test_mistakes_are_one_line(arguments, code, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    _assert_one_line(run(*arguments), code, message)
-    assert not list(tmp_path.iterdir())
+    done = run(*arguments)
+    _assert_one_line(done, code, message)
+    assert not done.stdout and not list(tmp_path.iterdir())
 
 
 def test_folders_that_are_no_dataset(tmp_path):
@@ -150,7 +152,7 @@ def test_prepare_then_train_and_evaluate(tmp_path):
     _image_folder(tmp_path / "photos", cats=9, dogs=9)
     done = run("prepare", f"--dataset=folder:{tmp_path}/photos", f"--out={tmp_path}/small", "--size=76")
     assert done.returncode == 0, done.stderr
-    assert "train: 16 images, 0 skipped, 1 shards" in done.stdout
+    assert "train: 16 images, 0 skipped, 1 shard\n" in done.stdout
     records = f"--dataset=records:{tmp_path}/small"
     assert run(*TRAIN, f"--workdir={tmp_path}/run", records).returncode == 0
     assert json.loads(run("evaluate", f"--workdir={tmp_path}/run", "--json").stdout)["examples"] == 2

@@ -91,7 +91,7 @@ def test_command(trained):
     assert [row["network"] for row in found["networks"]] == [str(one), str(two)]
     assert sum(row["weight"] for row in found["networks"]) == pytest.approx(1)
     # Every second of 14 images was kept for the measurement.
-    assert found["mean"]["examples"] == 7
+    assert found["mean"]["examples"] == found["equal"]["examples"] == 7
 
 
 def test_exports_are_members_too(trained):
@@ -105,6 +105,8 @@ def test_exports_are_members_too(trained):
     assert [row["network"] for row in rows["networks"]] == names
     for row in (*rows["networks"][1:], rows["mean"]):
         assert row["loss"] == pytest.approx(expected.loss, rel=1e-4) and row["examples"] == 14
+    # The first network, which the given weights leave out, is in this one.
+    assert rows["equal"]["loss"] != pytest.approx(expected.loss, rel=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,8 @@ def main():
     try:
         result = train_and_evaluate(recipe, workdir)
     except Interrupted as interruption:
-        sys.exit(str(interruption))
+        print(interruption, file=sys.stderr)
+        return interruption.exit_code
     run = load_run(workdir)
     formats, images = ["saved_model", "tflite"], run.images("validation", 32)
     rows = export(common.classifier(run), out, formats, images, recipe.preset, about=run.about)
@@ -56,4 +57,4 @@ def _label_three(options, out):
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

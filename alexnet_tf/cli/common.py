@@ -81,6 +81,11 @@ def classifier(run):
     return Classifier(run.model, run.mean, run.geometry.resize, run.geometry.crop, run.class_names)
 
 
+def counted(count, noun):
+    """A number and what it counts: "1 image", "2,000 images"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def print_parity(rows):
     """Prints a list of `Parity` as a table."""
     print(f"{'format':<18}{'MB':>8}{'relative error':>17}{'same top-1':>13}{'ms':>7}")

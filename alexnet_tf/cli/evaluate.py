@@ -75,23 +75,25 @@ def _evaluate_several(paths, weights):
         weights = ensemble.searched_weights(predictions.part(slice(0, None, 2))).tolist()
         predictions = predictions.part(slice(1, None, 2))
     alone = [predictions.result(row) for row in np.eye(len(members))]
-    mean = predictions.result(weights)
+    mean, equal = predictions.result(weights), predictions.result(np.ones(len(members)))
     if FLAGS.json:
         rows = [
             {"network": member.name, "weight": weight, **dataclasses.asdict(result)}
             for member, weight, result in zip(members, weights, alone, strict=True)
         ]
-        print(json.dumps({"networks": rows, "mean": dataclasses.asdict(mean)}))
+        print(json.dumps({"networks": rows, "mean": dataclasses.asdict(mean), "equal": dataclasses.asdict(equal)}))
         return
     for member, result in zip(members, alone, strict=True):
         print(f"{member.name}: {_line(result)}")
-    print(f"mean with weights {', '.join(f'{weight:.3g}' for weight in weights)}: {_line(mean)}")
+    print(f"mean with equal weights: {_line(equal)}")
+    if FLAGS.ensemble_weights:
+        print(f"mean with weights {', '.join(f'{weight:.3g}' for weight in weights)}: {_line(mean)}")
 
 
 def _line(result):
     return (
         f"top-1 error {result.top1_error:.2%}, top-5 error {result.top5_error:.2%}, loss {result.loss:.4f}, "
-        f"{result.examples} images, {result.views} view(s)"
+        f"{common.counted(result.examples, 'image')}, {common.counted(result.views, 'view')}"
     )
 
 

@@ -40,7 +40,8 @@ def main(argv):
     written, shape, skipped = features.extract(extractor, splits, FLAGS.out, class_names, progress.update)
     for name in skipped:
         print(f"error: {name}: {_reason(name) if files else common.NO_IMAGE}", file=sys.stderr)
-    print(f"{FLAGS.out}: {written:,} images, {FLAGS.layer} float32 {'x'.join(map(str, shape))}")
+    images = common.counted(written, "image")
+    print(f"{FLAGS.out}: {images}, {FLAGS.layer} float32 {'x'.join(map(str, shape))}")
     return 1 if skipped else 0
 
 

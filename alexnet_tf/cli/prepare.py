@@ -42,7 +42,8 @@ def main(argv):
     except KeyboardInterrupt as interruption:
         return common.interrupted(interruption, "; the same command goes on")
     for name, split in description["splits"].items():
-        print(f"{name}: {split['count']:,} images, {split['skipped']:,} skipped, {len(split['shards'])} shards")
+        images, shards = common.counted(split["count"], "image"), common.counted(len(split["shards"]), "shard")
+        print(f"{name}: {images}, {split['skipped']:,} skipped, {shards}")
     _report_skipped(pathlib.Path(FLAGS.out) / records.SKIPPED)
     print(f"use: --dataset=records:{FLAGS.out}")
 

@@ -65,7 +65,8 @@ def main(argv):
         print(f"error: {common.one_line(error)}", file=sys.stderr, flush=True)
         # At once: TensorFlow would wait for the other workers before it lets this process end.
         os._exit(LOST_WORKER_EXIT_CODE)
-    print(f"top-1 error {result.top1_error:.2%}, top-5 error {result.top5_error:.2%} on {result.examples} images")
+    images = common.counted(result.examples, "image")
+    print(f"top-1 error {result.top1_error:.2%}, top-5 error {result.top5_error:.2%} on {images}")
     print(f"watch: {common.tensorboard(FLAGS.workdir)}")
 
 

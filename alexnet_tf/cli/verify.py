@@ -13,9 +13,9 @@ def main(argv):
     """Prints what each format answers; the exit code is 1 if one is beyond its bound."""
     if len(argv) != 2:
         raise ValueError(f"DIR must be one export's directory. Received: {' '.join(argv[1:]) or 'none'}")
-    good = True
+    answers, good = verify(argv[1]), True
     print(f"{'format':<18}{'relative error':>15}{'bound':>9}{'first label':>13}")
-    for name, error, bound, first in verify(argv[1]):
+    for name, error, bound, first in answers:
         print(f"{name:<18}{error:>15.1e}{bound:>9.0e}{'as expected' if first else 'another':>13}")
         good = good and error <= bound
     if not good:
