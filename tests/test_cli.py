@@ -77,7 +77,7 @@ def _image_folder(root, **images):
 def _assert_one_line(done, code, message):
     assert done.returncode == code, done.stderr
     (line,) = done.stderr.splitlines()
-    assert line.startswith("error: ") and message in line
+    assert line.startswith("error: ") and message in line and "\x1b" not in line
 
 
 @pytest.mark.parametrize(
@@ -93,6 +93,8 @@ def _assert_one_line(done, code, message):
         ([*TRAIN, "--workdir=x", "--dataset=folder:missing"], 1, "folder that exists"),
         ([*TRAIN, "--workdir=x", "--dropout=1"], 1, "dropout must be at least 0 and below 1"),
         ([*TRAIN, "--workdir=x", "--freeze_to=conv1"], 1, "freeze_to needs weights"),
+        ([*TRAIN, "--workdir=x", "--image_size=20"], 1, "image_size must suit the network. Received: 20: input_shape"),
+        (["train", "--recipe=finetune", "--workdir=x"], 1, "dataset must be builtin:shapes, folder:PATH"),
         (["train", "--recipe=finetune", "--workdir=x", "--weights=gone"], 1, "weights must be 'imagenet', a .caffe"),
         ([*TRAIN, "--workdir=/proc/x"], 1, "workdir cannot be written to"),
         ([*TRAIN, "--workdir=x", "--profile=5"], 1, "profile must be START,COUNT"),

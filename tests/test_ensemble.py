@@ -1,5 +1,6 @@
 """The mean of several networks: numbers worked by hand, and the command as a user runs it."""
 
+import dataclasses
 import json
 import shutil
 
@@ -15,6 +16,7 @@ from alexnet_tf.evaluation.evaluate import Evaluator
 from alexnet_tf.serving.export import export
 from alexnet_tf.training import runs
 from alexnet_tf.training.loop import train_and_evaluate
+from alexnet_tf.training.recipe import read_recipe
 from alexnet_tf.training.recipes import get_recipe
 
 NARROW = {"width": 1 / 16, "image_size": 67, "batch_size": 8, "statistics_examples": 8, "steps": 2}
@@ -60,12 +62,17 @@ def test_differing_members_are_refused():
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Two runs on the same images, one on others, and one whose classes have other names."""
+    """Two runs on the same images; copies of one with other classes, another seed, and without `val`."""
     root = tmp_path_factory.mktemp("runs")
     folder = f"folder:{helpers.dark_and_light(root / 'set')}"
-    for name, fields in (("one", {"seed": 0}), ("two", {"seed": 1, "data_seed": 0}), ("three", {"seed": 1})):
+    for name, fields in (("one", {"seed": 0}), ("two", {"seed": 1, "data_seed": 0})):
         train_and_evaluate(get_recipe("demo", dataset=folder, **fields, **NARROW), root / name, helpers.UNWATCHED)
-    shutil.copytree(root / "one", root / "renamed")
+    bare = {"dataset": f"{folder}/train"}
+    copies = {"renamed": {}, "seed": {"seed": 1}, "bare": bare, "bare_seed": {**bare, "seed": 1}}
+    for name, fields in copies.items():
+        shutil.copytree(root / "one", root / name)
+        recipe = dataclasses.replace(read_recipe(root / "one"), **fields)
+        (root / name / "recipe.json").write_text(recipe.to_json())
     (root / "renamed" / "classes.json").write_text('["cat", "dog"]')
     return root
 
@@ -94,6 +101,13 @@ def test_command(trained):
     assert found["mean"]["examples"] == found["equal"]["examples"] == 7
 
 
+def test_a_validation_part_of_its_own_knows_no_seed(trained):
+    done = commands.run("evaluate", f"--workdir={trained / 'one'},{trained / 'seed'}", "--json")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)
+    assert rows["mean"]["examples"] == 14 and rows["mean"]["loss"] == pytest.approx(rows["networks"][0]["loss"])
+
+
 def test_exports_are_members_too(trained):
     found = runs.load_run(trained / "two")
     export(common.classifier(found), trained / "out", ["saved_model", "tflite"], found.images("validation", 4), "paper")
@@ -105,6 +119,10 @@ def test_exports_are_members_too(trained):
     assert [row["network"] for row in rows["networks"]] == names
     for row in (*rows["networks"][1:], rows["mean"]):
         assert row["loss"] == pytest.approx(expected.loss, rel=1e-4) and row["examples"] == 14
+    done = commands.run("evaluate", f"--workdir={names[2]}", f"--dataset={found.recipe.dataset}")
+    alone = rows["networks"][2]
+    assert done.stdout.startswith(f"{names[2]}: top-1 error {alone['top1_error']:.2%}, "), done.stderr
+    assert len(done.stdout.splitlines()) == 1
     # The first network, which the given weights leave out, is in this one.
     assert rows["equal"]["loss"] != pytest.approx(expected.loss, rel=1e-4)
 
@@ -113,7 +131,10 @@ def test_exports_are_members_too(trained):
     "names, flags, message",
     [
         ("one,renamed", [], "workdir must name networks of the same classes"),
-        ("one,three", [], "workdir must name runs that hold out the same images"),
+        ("one,bare", [], "workdir must name runs that hold out the same images"),
+        ("bare,bare_seed", [], "workdir must name runs that hold out the same images"),
+        ("one,gone", [], "workdir must hold a run of alexnet-tf train, or be an export. Received: workdir="),
+        ("set", [], "workdir must hold a run of alexnet-tf train, or be an export. Received: workdir="),
         ("one,two", ["--ensemble_weights=0,0"], "ensemble_weights must be search, or 2 numbers"),
     ],
 )

@@ -181,7 +181,8 @@ def test_a_race(tiny, monkeypatch):
     assert tanh["rates_after_6_steps"] == "0.001: 94.5 %, 0.01: 89.0 %, 10: not finite"
     assert tanh["rates_after_8_steps"] == "0.001: 93.0 %, 0.01: 86.0 %"
     assert "0.9 epochs and tanh 2.7: 3.0 times as many" in outcome.finding
-    assert "10: not finite" in report.write(plan, outcome)
+    text = report.write(plan, outcome)
+    assert "10: not finite" in text and "at most 9 epochs in batches of" in text
     given_up = tiny("relu_vs_tanh", {**settings, "most_epochs": 2}).conduct()
     assert given_up.rows[1]["epochs_to_target"] is None
     assert "tanh was still at" in given_up.finding

@@ -18,7 +18,7 @@ from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.presets import get_preset
 from alexnet_tf.serving.classifier import Classifier, prepare
 from alexnet_tf.serving.export import export
-from alexnet_tf.serving.features import check_out, classifier_extractor, extract, saved_model_extractor
+from alexnet_tf.serving.features import classifier_extractor, extract, saved_model_extractor
 from alexnet_tf.training import runs
 from alexnet_tf.training.loop import train_and_evaluate
 from alexnet_tf.training.recipes import get_recipe
@@ -112,10 +112,28 @@ def test_a_whole_dataset_with_labels(run, folder, tmp_path):
         assert found["class_names"][found["labels"]].tolist() == expected
 
 
-@pytest.mark.parametrize("name", ["x.csv", "no/x.npz"])
-def test_where_features_cannot_go(tmp_path, name):
-    with pytest.raises(ValueError, match="out must be a .npz or .tfrecord file in a directory that exists"):
-        check_out(tmp_path / name)
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("x.csv", "out must end in .npz or .tfrecord"),
+        ("no/x.npz", "out must be in a directory that can be written to"),
+        ("taken.npz", "out must be a file. Received"),
+        ("/proc/x.tfrecord", "out must be in a directory that can be written to"),
+    ],
+)
+def test_where_features_cannot_go(run, tmp_path, name, message):
+    (tmp_path / "taken.npz").mkdir()
+    done = commands.run("features", f"--model={run}", f"--out={tmp_path / name}", "a.jpg")
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1 and line.startswith(f"error: {message}")
+
+
+def test_a_full_disk_is_one_line(run, folder, tmp_path):
+    files = 20 * [folder / "val" / "light" / "3.png"]
+    out = tmp_path / "found.tfrecord"
+    done = commands.run("features", f"--model={run}", "--layer=pool1", f"--out={out}", *files, file_size=10_000)
+    assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith("error: "), done.stderr
+    assert "Traceback" not in done.stderr and not list(tmp_path.iterdir())
 
 
 def test_a_mistake_is_one_line(run, tmp_path):

@@ -161,6 +161,38 @@ def test_dropout_scales_as_it_did_when_the_weights_were_learnt(tmp_path):
         get_recipe("finetune", weights=source(), dropout=0.2)
 
 
+@pytest.mark.parametrize(
+    "preset, fields",
+    [
+        ("paper", {"activation": "tanh", "pool_size": 2, "normalization": False, "towers": False}),
+        ("four_layers", {"activation": "tanh", "image_size": 40}),
+    ],
+)
+def test_a_variants_weights_come_with_its_network(folder, tmp_path, preset, fields):
+    fields = {**NARROW, "preset": preset, **fields}
+    (tmp_path / "source").mkdir()
+    run = get_recipe("paper", dataset=folder, **fields)
+    (tmp_path / "source" / "recipe.json").write_text(run.to_json())
+    recipe = get_recipe("finetune", dataset=folder, weights=str(tmp_path / "source"))
+    assert recipe.network() == run.network() and recipe.geometry == run.geometry
+    # Once it has begun, without the source too.
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "recipe.json").write_text(recipe.to_json())
+    (tmp_path / "source" / "recipe.json").unlink()
+    again = get_recipe("finetune", tmp_path / "run", dataset=folder, weights=str(tmp_path / "source"))
+    assert again == recipe
+
+
+def test_the_sources_own_size_may_be_given(tmp_path):
+    (tmp_path / "recipe.json").write_text(get_recipe("paper").to_json())
+    recipe = get_recipe("finetune", weights=str(tmp_path), image_size=227)
+    assert recipe.geometry.crop == 227
+    with pytest.raises(ValueError, match="image_size must be that of the run .*, 227. Received: image_size=67"):
+        get_recipe("finetune", weights=str(tmp_path), image_size=67)
+    with pytest.raises(ValueError, match="activation must be that of the run .*, the preset's own. Received: activ"):
+        get_recipe("finetune", weights=str(tmp_path), activation="tanh")
+
+
 def test_mistakes(source, folder, tmp_path):
     def refused(message, name="finetune", **fields):
         with pytest.raises(ValueError, match=message):

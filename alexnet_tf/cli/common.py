@@ -12,12 +12,17 @@ from alexnet_tf.cli.startup import tf
 from alexnet_tf.serving.classifier import Classifier
 from alexnet_tf.training.checkpoints import SaveError
 
-USER_ERRORS = (ValueError, FloatingPointError, OSError, SaveError, tf.errors.InvalidArgumentError)
+USER_ERRORS = (
+    ValueError, FloatingPointError, OSError, SaveError, tf.errors.InvalidArgumentError,
+    tf.errors.ResourceExhaustedError,  # A full disk, or a batch that is too large for the memory.
+)  # fmt: skip
 
 NO_IMAGE = "not a JPEG, PNG, GIF or BMP image"
 
 # What TensorFlow makes of `tf.debugging.Assert(condition, [message, value])`.
 _ASSERTION = re.compile(r"assertion failed: \[(.*?)\] \[(.*?)\]")
+# The colours of a terminal, which Keras puts into messages.
+_COLOURS = re.compile(r"\x1b\[\d+m")
 # What absl says of a required flag.
 _MISSING = re.compile(r"flag --(\w+)=None: Flag --\1 must have a value other than None\.")
 
@@ -70,6 +75,20 @@ def interrupted(interruption, advice=""):
     return 128 + (interruption.args or (signal.SIGINT,))[0]
 
 
+def check_out(out):
+    """Raises ValueError if a file of that name cannot be written."""
+    path = pathlib.Path(out)
+    probe = path.with_name(f".{path.name}.probe")
+    try:
+        # Not os.access, which promises root more than there is.
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(f"out must be in a directory that can be written to. Received: out={out!r}") from error
+    if path.is_dir():
+        raise ValueError(f"out must be a file. Received: out={out!r}, a directory")
+
+
 def no_arguments(argv):
     """Raises ValueError if a command that takes flags only was given anything else."""
     if len(argv) > 1:
@@ -98,6 +117,6 @@ def print_parity(rows):
 
 def one_line(error):
     """An error's message on one line, without what TensorFlow puts round a failed assertion."""
-    text = " ".join((getattr(error, "message", None) or str(error)).split())
+    text = " ".join(_COLOURS.sub("", getattr(error, "message", None) or str(error)).split())
     failed = _ASSERTION.search(text)
     return " ".join(failed.groups()) if failed else text

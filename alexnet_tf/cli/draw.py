@@ -56,7 +56,8 @@ def main(argv):
     check_matplotlib("draw")
     from alexnet_tf.figures import style
 
-    style.check_file(FLAGS.out)
+    style.check_suffix(FLAGS.out)
+    common.check_out(FLAGS.out)
     style.save(_DRAW[figure](*images), FLAGS.out)
     print(FLAGS.out)
 

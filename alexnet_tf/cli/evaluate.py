@@ -6,6 +6,7 @@ alexnet-tf evaluate --workdir=DIR,DIR,DIR --ensemble_weights=search
 
 import dataclasses
 import json
+import pathlib
 
 import numpy as np
 from absl import flags
@@ -16,7 +17,7 @@ from alexnet_tf.data.datasets import open_dataset
 from alexnet_tf.data.images import Geometry
 from alexnet_tf.evaluation import ensemble
 from alexnet_tf.evaluation.evaluate import Evaluator
-from alexnet_tf.serving.runners import open_runner
+from alexnet_tf.serving.runners import open_runner, saved_model_of
 from alexnet_tf.training.progress import Progress
 from alexnet_tf.training.runs import is_run, load_run
 
@@ -47,10 +48,10 @@ def main(argv):
         raise ValueError(f"views must be 1 or 10. Received: views={FLAGS.views}")
     paths = [FLAGS.workdir] if is_run(FLAGS.workdir) else FLAGS.workdir.split(",")
     weights = _weights(FLAGS.ensemble_weights, len(paths))
-    if len(paths) > 1:
-        _evaluate_several(paths, weights)
-    else:
+    if is_run(paths[0]) and len(paths) == 1:
         _evaluate_one(paths[0])
+    else:
+        _evaluate_several(paths, weights)
 
 
 def _evaluate_one(path):
@@ -64,7 +65,7 @@ def _evaluate_one(path):
 
 
 def _evaluate_several(paths, weights):
-    """Prints each network's errors and those of their mean."""
+    """Prints each network's errors and, where there are several, those of their mean."""
     runs = {path: load_run(path, FLAGS.best) for path in paths if is_run(path)}
     members = [ensemble.member_of(runs[path]) if path in runs else _exported(path) for path in paths]
     ensemble.check(members)
@@ -85,6 +86,8 @@ def _evaluate_several(paths, weights):
         return
     for member, result in zip(members, alone, strict=True):
         print(f"{member.name}: {_line(result)}")
+    if len(members) == 1:
+        return
     print(f"mean with equal weights: {_line(equal)}")
     if FLAGS.ensemble_weights:
         print(f"mean with weights {', '.join(f'{weight:.3g}' for weight in weights)}: {_line(mean)}")
@@ -119,6 +122,8 @@ def _weights(text, networks):
 
 def _exported(path):
     """The `Member` of an export, any of its formats, image by image."""
+    if not pathlib.Path(path).is_file() and not saved_model_of(path):
+        raise ValueError(f"workdir must hold a run of alexnet-tf train, or be an export. Received: workdir={path!r}")
     runner = open_runner(path)
 
     def classify(images):
@@ -150,7 +155,7 @@ def _own(runs):
     if not runs:
         raise ValueError("dataset must be given where workdir names exports only. Received: none")
     for run in runs:
-        if _held_out(run.recipe) != _held_out(runs[0].recipe):
+        if not _hold_out_alike(run, runs[0]):
             raise ValueError(
                 "workdir must name runs that hold out the same images; give dataset for images that none was trained "
                 f"on. Received: {_origin(runs[0])}, {_origin(run)}"
@@ -158,8 +163,14 @@ def _own(runs):
     return runs[0].dataset
 
 
-def _held_out(recipe):
-    return recipe.dataset, None if recipe.dataset.startswith(FIXED_PARTS) else recipe.dataset_seed
+def _hold_out_alike(run, other):
+    if run.recipe.dataset != other.recipe.dataset:
+        return False
+    if run.recipe.dataset_seed == other.recipe.dataset_seed or run.recipe.dataset.startswith(FIXED_PARTS):
+        return True
+    # Where a set has a validation part of its own, the seed has no say.
+    names = run.dataset.validation.names
+    return names is not None and names == other.dataset.validation.names
 
 
 def _origin(run):

@@ -18,7 +18,10 @@ from alexnet_tf.training.interruption import Interrupted
 FLAGS = flags.FLAGS
 flags.DEFINE_string("dataset", None, "as for train; CIFAR-10 (tfds:cifar10) or ImageNet if not given")
 flags.DEFINE_bool("quick", False, "small enough for minutes on two CPU cores")
-flags.DEFINE_string("out", None, "directory for all of it; what is in it is continued. experiments/NAME if not given")
+flags.DEFINE_string(
+    "out", None,
+    "directory for all of it; what is in it is continued. experiments/NAME if not given, with --quick NAME-quick",
+)  # fmt: skip
 flags.DEFINE_integer("seed", 0, "of all runs", lower_bound=0)
 
 

@@ -32,7 +32,8 @@ def main(argv):
     if bool(files) == bool(FLAGS.dataset):
         given = f"{len(files)} files and dataset={FLAGS.dataset!r}"
         raise ValueError(f"either image files must be named, or --dataset. Received: {given}")
-    features.check_out(FLAGS.out)
+    features.check_suffix(FLAGS.out)
+    common.check_out(FLAGS.out)
     common.sigterm_as_ctrl_c()
     splits, class_names = _splits_of(FLAGS.dataset) if FLAGS.dataset else ({"file": files_split(files)}, None)
     extractor = _extractor(FLAGS.model, FLAGS.layer)

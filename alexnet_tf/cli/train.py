@@ -33,8 +33,8 @@ flags.DEFINE_integer("steps_per_call", None, "steps without a return to Python; 
 flags.DEFINE_integer("log_every", Options.log_every, "steps between two lines of metrics", lower_bound=1)
 flags.DEFINE_integer(
     "layers_every", Options.layers_every,
-    "steps between two looks at the layers for TensorBoard, besides those at validations; 0: no pictures, histograms "
-    "and norms", lower_bound=0,
+    "steps between two looks at the layers for TensorBoard, besides those at validations; 0: scalars of the run "
+    "alone", lower_bound=0,
 )  # fmt: skip
 flags.DEFINE_string("profile", None, "START,COUNT: trace so many steps, after the first START, for TensorBoard")
 flags.DEFINE_float("checkpoint_minutes", Options.checkpoint_minutes, "longest time without a checkpoint", lower_bound=0)

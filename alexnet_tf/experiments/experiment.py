@@ -82,7 +82,7 @@ class Outcome:
     Attributes:
         rows: list of dictionaries with the same keys, the lines of the table; shares and counts as plain numbers.
         finding: what it says, in sentences.
-        draw: called with Matplotlib's `Axes`; draws the picture.
+        draw: called with Matplotlib's `Figure`; draws the picture.
     """
 
     rows: list

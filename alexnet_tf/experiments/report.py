@@ -49,11 +49,13 @@ def _tsv(rows):
 
 def _markdown(plan, outcome):
     recipe, network = plan.recipe, plan.recipe.network()
-    size = f"{recipe.steps:,} steps" if recipe.steps else f"at most {recipe.epochs} epochs"
+    most = plan.settings.get("most_epochs")
+    epochs = f"at most {most} epochs" if most else f"{recipe.epochs} epochs"
+    size = f"{recipe.steps:,} steps" if recipe.steps else epochs
     return (
         f"# {plan.experiment.summary}\n\n"
         f"{recipe.dataset}, network `{network.name}` at {recipe.geometry.crop} pixels, width {recipe.width:g}, "
-        f"{recipe.optimizer}, {size} of {recipe.batch_size} images, seed {recipe.seed}"
+        f"{recipe.optimizer}, {size} in batches of {recipe.batch_size}, seed {recipe.seed}"
         f"{', --quick' if plan.quick else ''}.\n\n"
         f"{table(outcome.rows)}\n\n![{plan.experiment.summary}]({PLOT})\n\n"
         f"**The paper:** {plan.experiment.paper}\n\n**Here:** {outcome.finding}\n"

@@ -1,7 +1,6 @@
 """What all pictures share: how a figure begins, names of classes, and how a file is written."""
 
 import functools
-import os
 import pathlib
 
 from matplotlib.backend_bases import FigureCanvasBase
@@ -36,15 +35,13 @@ def _imagenet_names():
     return dict(imagenet_classes())
 
 
-def check_file(path):
-    """Raises ValueError if a figure cannot be written to that path: its suffix or its directory will not do."""
+def check_suffix(path):
+    """Raises ValueError if Matplotlib writes no such format."""
     path = pathlib.Path(path)
     # Not what only a LaTeX on this machine could write.
     allowed = sorted({*FigureCanvasBase.get_supported_filetypes()} - {"pgf"})
     if path.suffix.lower().lstrip(".") not in allowed:
         raise ValueError(f"out must end in one of .{', .'.join(allowed)}. Received: out={str(path)!r}")
-    if not os.access(path.parent, os.W_OK) or path.is_dir():
-        raise ValueError(f"out must be a file in a directory that can be written to. Received: out={str(path)!r}")
 
 
 def save(figure, path):

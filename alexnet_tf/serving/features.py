@@ -106,11 +106,10 @@ def extract(extractor, splits, out, class_names=None, progress=lambda count: Non
     return written, shape, [name for split in splits.values() for name in sorted(split.skipped)]
 
 
-def check_out(out):
-    """Raises ValueError if features cannot be written to a file of that name."""
-    out = pathlib.Path(out)
-    if out.suffix not in SUFFIXES or not out.parent.is_dir():
-        raise ValueError(f"out must be a .npz or .tfrecord file in a directory that exists. Received: out={str(out)!r}")
+def check_suffix(out):
+    """Raises ValueError if features are not written as such a file."""
+    if pathlib.Path(out).suffix not in SUFFIXES:
+        raise ValueError(f"out must end in {' or '.join(SUFFIXES)}. Received: out={str(out)!r}")
 
 
 @contextlib.contextmanager
@@ -124,9 +123,6 @@ def writing(out, class_names=None):
     Args:
         out: the file's name; a previous one is replaced.
         class_names: tuple of str, None where labels mean nothing.
-
-    Raises:
-        ValueError: if nothing was written.
     """
     out = pathlib.Path(out)
     partial = out.with_name(f"{out.name}.new")
@@ -170,10 +166,21 @@ class _TFRecord:
                 values["label"] = _feature("int64_list", [label])
                 values["class"] = _feature("bytes_list", [self._class_names[label].encode()])
             example = tf.train.Example(features=tf.train.Features(feature=values))
-            self._writer.write(example.SerializeToString())
+            with _os_errors():
+                self._writer.write(example.SerializeToString())
 
     def close(self):
-        self._writer.close()
+        with _os_errors():
+            self._writer.close()
+
+
+@contextlib.contextmanager
+def _os_errors():
+    """Makes an OSError of TensorFlow's own errors: a full disk is of one kind, a quota of another."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise OSError(f"features cannot be written: {error.message}") from error
 
 
 def _feature(kind, values):

@@ -23,7 +23,7 @@ class Journal:
     """Writes down what a run measures; silent in workers that are not the chief.
 
     Every line of `metrics.jsonl` is an object with `kind` (`train` or `validation`), `step`, `epoch` and `time` (Unix
-    seconds), and the values as in TensorBoard. `train.log` has one line a validation, for people.
+    seconds), and the values as in TensorBoard. `train.log` has what is said, for people.
 
     Args:
         workdir: `pathlib.Path` of the run.

@@ -39,7 +39,8 @@ class Options:
         jit: see `TrainStep`.
         steps_per_call: steps that run without coming back to Python; 1 on CPUs and 10 on GPUs if not given.
         log_every: steps between two lines of metrics.
-        layers_every: steps between two looks at the layers, besides those at validations; 0: no summaries but scalars.
+        layers_every: steps between two looks at the layers, besides those at validations; 0: scalars
+            of the run alone.
         profile: `range` of the steps to trace, or None.
         checkpoint_minutes: how long training goes on without a checkpoint; each validation makes one as well.
     """
@@ -76,6 +77,8 @@ def train_and_evaluate(recipe, workdir, options=Options()):  # noqa: B008
         SaveError: if a checkpoint cannot be written; those before stay.
     """
     strategy = make_strategy(options.strategy, options.devices, dataclasses.asdict(recipe))
+    # Before the seed, of which it would take some.
+    runs.check_size(recipe)
     keras.utils.set_random_seed(recipe.seed)
     dataset = datasets.open_dataset(recipe.dataset, recipe.dataset_seed)
     # Before the workdir is claimed, for a mistake in the weights' name should not leave a run with that name.
@@ -311,7 +314,7 @@ class Trainer:
         self.journal.write("validation", step, values)
         self.journal.say(
             f"step {step}: validation loss {result.loss:.3f}, top-1 error {result.top1_error:.2%}, "
-            f"top-5 error {result.top5_error:.2%}, {result.examples} images"
+            f"top-5 error {result.top5_error:.2%}, {result.examples:,} images"
         )
         skipped = sorted(self.dataset.train.skipped | self.dataset.validation.skipped)
         if skipped:

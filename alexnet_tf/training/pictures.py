@@ -48,7 +48,7 @@ def kernels(values, towers):
 
     Args:
         values: float32 (height, width, 3, count).
-        towers: int, among which the kernels are divided in turn.
+        towers: int, the first of which has the first kernels.
 
     Reference: figure 3 of the paper.
     """

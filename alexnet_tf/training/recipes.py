@@ -48,9 +48,10 @@ LARS = Recipe(
 # A few hundred photographs: the weights of a network that has seen many more, under a new head that learns ten times
 # as fast as what is below it, as was usual with Caffe; the paper's rule, noise and dropout. Caffe's .001 is too much
 # for batches of 32 over activations as large as `demo` leaves: the loss rises to 10, and what is below suffers.
+# There is no set to fall back on: the photographs are the point.
 FINETUNE = Recipe(
-    "finetune", preset="caffe", weights="imagenet", batch_size=32, epochs=30, learning_rate=0.0001, head_rate=10.0,
-    schedule="linear",
+    "finetune", dataset="", preset="caffe", weights="imagenet", batch_size=32, epochs=30, learning_rate=0.0001,
+    head_rate=10.0, schedule="linear",
 )  # fmt: skip
 
 # As the first author published them for 18 % test error on CIFAR-10: biases at twice the rate and undecayed, a decay of
@@ -60,6 +61,9 @@ FOUR_LAYERS = Recipe(
     weight_decay=0.004, layer_decays=(LayerDecay("fc4/", 1.0),), decay_biases=False, schedule="milestones",
     milestones=(120, 130), random_crop=False, flip=False, colour_noise=False,
 )  # fmt: skip
+
+# What makes a network another one, so that it comes with its weights.
+NETWORK = ("preset", "width", "image_size", "activation", "pool_size", "normalization", "towers")
 
 RECIPES = {recipe.name: recipe for recipe in (DEMO, PAPER, ORIGINAL, FAST, LARS, FINETUNE, FOUR_LAYERS)}
 
@@ -92,13 +96,13 @@ def _taken_over(weights, workdir, overrides):
     source = source_run(weights)
     if source:
         recipe = read_recipe(source)
-        taken = {"preset": recipe.preset, "width": recipe.width, "image_size": recipe.image_size}
-        _check_taken(taken, overrides, weights)
+        _check_taken(recipe, overrides, weights)
+        taken = {name: getattr(recipe, name) for name in NETWORK}
         return {**taken, "dropout": _dropout_after(recipe, overrides)}
     if workdir and (pathlib.Path(workdir) / RECIPE).is_file():
         begun = read_recipe(workdir)
         if begun.weights == weights:
-            return {name: getattr(begun, name) for name in ("preset", "width", "image_size", "dropout")}
+            return {name: getattr(begun, name) for name in (*NETWORK, "dropout")}
     if weights == "imagenet" or "preset" in overrides:
         return {}
     if not pathlib.Path(weights).is_file():
@@ -112,9 +116,12 @@ def _taken_over(weights, workdir, overrides):
     return {"preset": preset}
 
 
-def _check_taken(taken, overrides, weights):
-    for name, value in taken.items():
+def _check_taken(recipe, overrides, weights):
+    """Raises ValueError if a field that makes the network is given, and is not the one of the weights' own recipe."""
+    for name in NETWORK:
+        value = recipe.geometry.crop if name == "image_size" else getattr(recipe, name)
         if name in overrides and overrides[name] != value:
+            value = "the preset's own" if value is None else value
             raise ValueError(
                 f"{name} must be that of the run that weights={weights!r} come from, {value}. "
                 f"Received: {name}={overrides[name]}"
@@ -127,7 +134,9 @@ def _dropout_after(recipe, overrides):
     A given rate divides in training (see `Recipe.network`), the paper's multiplies in use. Weights that were learnt
     with the one give other activations with the other.
     """
-    (dropout, *_) = [layer for layer in get_preset(recipe.preset).layers if isinstance(layer, Dropout)]
+    dropout = next((layer for layer in get_preset(recipe.preset).layers if isinstance(layer, Dropout)), None)
+    if dropout is None:
+        return None
     if recipe.dropout is not None:
         return dropout.rate
     if "dropout" in overrides and dropout.factor != 1:

@@ -67,7 +67,7 @@ class Run:
         result = json.loads(file.read_text())
         return {
             **known,
-            "top-1 error": f"{result['top1_error']:.2%} of {result['examples']} validation images",
+            "top-1 error": f"{result['top1_error']:.2%} of {result['examples']:,} validation images",
             "top-5 error": f"{result['top5_error']:.2%}",
         }
 
@@ -101,6 +101,17 @@ def build_model(recipe, classes, precision="float32"):
         return AlexNet(recipe.network(), input_shape=(crop, crop, 3), classes=classes)
 
 
+def check_size(recipe):
+    """Raises ValueError if a recipe's network has nothing left of images of its size.
+
+    A narrow copy of it is built, for widths change no sides.
+    """
+    try:
+        build_model(dataclasses.replace(recipe, width=1 / 16), classes=2)
+    except ValueError as error:
+        raise ValueError(f"image_size must suit the network. Received: {recipe.geometry.crop}: {error}") from error
+
+
 def load_run(workdir, best=False):
     """Opens a run at its newest checkpoint that can be read.
 
@@ -120,7 +131,8 @@ def load_run(workdir, best=False):
     model = build_model(recipe, len(class_names))
     whole = lambda status: status.expect_partial().assert_existing_objects_matched()  # noqa: E731
     if restore_newest(tf.train.Checkpoint(model=model), workdir / (BEST if best else LAST), whole) is None:
-        raise ValueError(f"workdir has no checkpoint yet. Received: workdir={str(workdir)!r}")
+        missing = "no validation yet, so no best checkpoint" if best else "no checkpoint yet"
+        raise ValueError(f"workdir has {missing}. Received: workdir={str(workdir)!r}")
     return Run(recipe, class_names, Statistics.load(workdir / STATISTICS), model, workdir)
 
 

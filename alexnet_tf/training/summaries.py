@@ -13,6 +13,7 @@ from tensorboard.plugins.hparams import api as hp
 
 from alexnet_tf.data import images as image_functions
 from alexnet_tf.data import pipeline
+from alexnet_tf.models import anatomy
 from alexnet_tf.training import pictures
 
 # About so many images of a batch are looked at, so many are shown, and so many of the worst mistakes.
@@ -82,8 +83,7 @@ class Summaries:
             for kind in ("weights", "biases", "activations"):
                 for name, values in found[kind].items():
                     tf.summary.histogram(f"{kind}/{name}", values)
-            towers = max(getattr(layer, "groups", 1) for layer in self._weighted.values())
-            kernels = pictures.kernels(self._weighted["conv1"].kernel.numpy(), towers)
+            kernels = pictures.kernels(self._weighted["conv1"].kernel.numpy(), anatomy.towers(self._model))
             tf.summary.image("conv1_kernels", kernels[None], description="The towers one above the other; grey is 0.")
         self._journal.events("train").flush()
 
