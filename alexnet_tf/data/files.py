@@ -134,7 +134,7 @@ def _window_function(geometry, exact):
     """The function behind `window_of_file`: traced once, however many pipelines and graphs call it."""
     signature = [tf.TensorSpec([], tf.string), tf.TensorSpec([2], tf.float32)]
 
-    @tf.function(input_signature=signature, jit_compile=False)
+    @tf.function(input_signature=signature, autograph=False, jit_compile=False)
     def window(encoded, place):
         slowly = lambda: images.window_of_pixels(decode(encoded), geometry, place)  # noqa: E731
         quickly = lambda: _of_jpeg(encoded, geometry, place, slowly)  # noqa: E731

@@ -50,6 +50,8 @@ class Share:
         return [(batch_size * n // self.replicas, batch_size * (n + 1) // self.replicas) for n in numbers]
 
 
+# Nothing of a pipeline is Python's control flow over tensors; to look for it takes longer than to trace the rest.
+@tf.autograph.experimental.do_not_convert
 def training_batches(split, classes, batch_size, geometry, augmentation, seed, steps, share=Share()):  # noqa: B008
     """Streams shuffled training batches.
 
@@ -129,6 +131,7 @@ def network_input(batch, mean, axes=None, divisor=1.0):
     return images if axes is None else image_functions.add_colour_noise(images, batch["colour"], *axes) / divisor
 
 
+@tf.autograph.experimental.do_not_convert
 def evaluation_batches(
     split,
     classes,

@@ -52,7 +52,7 @@ class Evaluator:
         self._batch_size, self._views = batch_size, views
         self._strategy = strategy or tf.distribute.get_strategy()
         self._wished_stop = tf.zeros([]) if wished_stop is None else wished_stop
-        self._step = tf.function(self._global_step, jit_compile=False)
+        self._step = tf.function(self._global_step, autograph=False, jit_compile=False)
 
     def __call__(self, split, progress=lambda count, wishes: None, watch=None):
         """Evaluates.

@@ -37,7 +37,8 @@ class TrainStep:
         self._mean, self._axes = tf.constant(mean), [tf.constant(axis) for axis in axes]
         self._wished_stop, self._most = wished_stop, most
         self.loss_scale = LossScale() if recipe.precision == "mixed_float16" else None
-        self._gradients = tf.function(self._gradients_of, jit_compile=True) if jit == "true" else self._gradients_of
+        compiled = tf.function(self._gradients_of, autograph=False, jit_compile=True)
+        self._gradients = compiled if jit == "true" else self._gradients_of
         self._steps = tf.function(self._run_steps, jit_compile=False)
 
     def __call__(self, batches, rates, multipliers, noise):
@@ -77,6 +78,8 @@ class TrainStep:
             totals += self._strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
         return totals, waited
 
+    # The loop above is all that AutoGraph is needed for.
+    @tf.autograph.experimental.do_not_convert
     def _replica_step(self, batch, rate, noise):
         axes = self._axes if noise else None
         images = pipeline.network_input(batch, self._mean, axes, self._recipe.noise_divisor)

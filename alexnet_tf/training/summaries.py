@@ -49,7 +49,7 @@ class Summaries:
         self._nonlinear = _nonlinear(model)
         outputs = [layer.output for layer in self._nonlinear.values()]
         self._inside = keras.Model(model.inputs, [*outputs, model.get_layer("probabilities").input])
-        self._look = tf.function(self._look_at, jit_compile=False)
+        self._look = tf.function(self._look_at, autograph=False, jit_compile=False)
 
     def introduce(self, step):
         """Writes the graph and the hyperparameters, and what a fresh network looks like."""
