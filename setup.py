@@ -20,7 +20,7 @@ setuptools.setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=setuptools.find_packages(include=["alexnet_tf", "alexnet_tf.*"]),
-    package_data={"alexnet_tf": ["py.typed", "models/pretrained/*.tsv", "training/letters.png"]},
+    package_data={"alexnet_tf": ["py.typed", "models/pretrained/*.tsv", "plotting/letters.png"]},
     install_requires=[
         "tensorflow>=2.18",
         "keras>=3.5",

@@ -20,8 +20,8 @@ _EXPORTS = {
     "SpatialNormalization": "alexnet_tf.models.layers",
     "preprocess_input": "alexnet_tf.models.pretrained.imagenet",
     "decode_predictions": "alexnet_tf.models.pretrained.imagenet",
-    "RECIPES": "alexnet_tf.training.recipes",
-    "Recipe": "alexnet_tf.training.recipe",
+    "RECIPES": "alexnet_tf.runs.recipes",
+    "Recipe": "alexnet_tf.runs.recipe",
     "train_and_evaluate": "alexnet_tf.training.loop",
 }
 

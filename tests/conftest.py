@@ -13,8 +13,8 @@ import pytest  # noqa: E402
 import serving_app  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from alexnet_tf.serving.export import export  # noqa: E402
-from alexnet_tf.serving.runners import classifier_runner  # noqa: E402
+from alexnet_tf.exporting.export import export  # noqa: E402
+from alexnet_tf.inference.runners import classifier_runner  # noqa: E402
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2

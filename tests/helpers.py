@@ -9,14 +9,14 @@ import numpy as np
 import tensorflow as tf
 
 from alexnet_tf.data import shapes
+from alexnet_tf.inference.predictor import Classifier
 from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.presets import get_preset
 from alexnet_tf.models.pretrained.caffe import Net
-from alexnet_tf.serving.classifier import Classifier
 from alexnet_tf.training.loop import Options
 
 # How most tests train: what TensorBoard shows of layers takes longer than their few steps.
-UNWATCHED = Options("none", layers_every=0)
+UNWATCHED = Options("none", layer_summaries_every=0)
 
 
 def figures(count, side):
@@ -136,7 +136,7 @@ def imagenet_tars(folder, image):
 
 
 def noise_jpeg(seed, height=90, width=80):
-    """A JPEG file of smooth coloured noise, which JPEG keeps well."""
+    """A JPEG file of smooth colored noise, which JPEG keeps well."""
     cells = np.random.default_rng(seed).integers(0, 256, (1, 6, 6, 3)).astype(np.float32)
     pixels = tf.image.resize(cells, (height, width), "bicubic")[0]
     return tf.io.encode_jpeg(tf.cast(tf.clip_by_value(pixels, 0, 255), tf.uint8)).numpy()

@@ -30,7 +30,7 @@ def _check(command, photos, runner, tolerance):
     assert set(answers[str(photos[-1])]) == {("invalid", 0)}
 
 
-# A pixel that lies between two grey levels may be rounded either way, and an untrained network is touchy.
+# A pixel that lies between two gray levels may be rounded either way, and an untrained network is touchy.
 @pytest.mark.parametrize(
     "app, model, tolerance",
     [("label_tensorflow", ".", 1e-5), ("label_litert", "model.tflite", 2e-3), ("label_onnx", "model.onnx", 2e-3)],

@@ -9,13 +9,14 @@ import helpers
 import numpy as np
 import pytest
 
-from alexnet_tf.evaluation.evaluate import Evaluator
-from alexnet_tf.training import checkpoints, runs
+from alexnet_tf.evaluation.evaluator import Evaluator
+from alexnet_tf.runs import checkpoints
+from alexnet_tf.runs.recipes import get_recipe
+from alexnet_tf.runs.run import load_run
 from alexnet_tf.training.interruption import Interrupted
 from alexnet_tf.training.loop import Options, train_and_evaluate
-from alexnet_tf.training.recipes import get_recipe
 
-ONE = Options("none", layers_every=0, checkpoint_minutes=0)
+ONE = Options("none", layer_summaries_every=0, checkpoint_minutes=0)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def unbroken(recipe, tmp_path_factory):
 
 
 def _assert_same(one, other):
-    for a, b in zip(*(runs.load_run(workdir).model.get_weights() for workdir in (one, other)), strict=True):
+    for a, b in zip(*(load_run(workdir).model.get_weights() for workdir in (one, other)), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
@@ -54,7 +55,7 @@ def test_a_ruined_newest_checkpoint_is_passed_over(recipe, unbroken, tmp_path, c
         "list": tmp_path / checkpoints.LAST / "checkpoint",
     }[ruin]
     os.truncate(file, os.path.getsize(file) // 2)
-    runs.load_run(tmp_path)
+    load_run(tmp_path)
     train_and_evaluate(recipe, tmp_path, ONE)
     _assert_same(unbroken, tmp_path)
     assert (f"checkpoint {newest} cannot be read, an older one is tried" in capsys.readouterr().err) == (ruin != "list")
@@ -72,8 +73,8 @@ def test_the_best_weights_are_kept(recipe, tmp_path):
     result = train_and_evaluate(dataclasses.replace(recipe, learning_rate=1e-3, steps=24), tmp_path, ONE)
     errors = {step: row["top1_error"] for step, row in helpers.journal(tmp_path, "validation").items()}
     assert len(errors) == 6 and len(set(errors.values())) > 1
-    run = runs.load_run(tmp_path, best=True)
-    found = Evaluator(run.model, 2, run.geometry, run.mean)(run.dataset.validation)
+    run = load_run(tmp_path, best=True)
+    found = Evaluator(run.model, 2, run.resize_crop, run.mean)(run.dataset.validation)
     assert found.top1_error == min(errors.values())
     assert errors[24] == result.top1_error
     assert len(checkpoints.candidates(tmp_path / checkpoints.BEST)) == 1
@@ -137,7 +138,8 @@ def test_a_loss_that_is_not_finite_ends_the_run(recipe, tmp_path):
     text = (tmp_path / "run" / "recipe.json").read_text()
     (tmp_path / "run" / "recipe.json").write_text(text.replace('"learning_rate": 0.0001', '"learning_rate": 1e+30'))
     before = _newest(tmp_path / "run")
-    # Whatever the interval of metrics: nothing is saved after that step.
-    with pytest.raises(FloatingPointError, match=f"not finite after step [56], at learning rate 1e\\+30; .*{before}"):
+    # Which step overflows depends on the CPU's kernels; it is one before the next validation. Whatever the interval of
+    # metrics, nothing is saved after that step.
+    with pytest.raises(FloatingPointError, match=f"not finite after step [5-8], at learning rate 1e\\+30; .*{before}"):
         train_and_evaluate(dataclasses.replace(recipe, learning_rate=1e30), tmp_path / "run", helpers.UNWATCHED)
     assert _newest(tmp_path / "run") == before

@@ -38,7 +38,7 @@ def test_train_evaluate_export_predict(tmp_path):
 
 def test_help_is_no_mistake():
     done = run("train", "--help")
-    assert done.returncode == 0 and "--[no]colour_noise" in done.stdout
+    assert done.returncode == 0 and "--[no]color_noise" in done.stdout
 
 
 def test_presets_table():
@@ -92,7 +92,7 @@ def _assert_one_line(done, code, message):
         ([*TRAIN, "--workdir=x", "--dataset=tfds:no_such_set"], 1, "no_such_set"),
         ([*TRAIN, "--workdir=x", "--dataset=folder:missing"], 1, "folder that exists"),
         ([*TRAIN, "--workdir=x", "--dropout=1"], 1, "dropout must be at least 0 and below 1"),
-        ([*TRAIN, "--workdir=x", "--freeze_to=conv1"], 1, "freeze_to needs weights"),
+        ([*TRAIN, "--workdir=x", "--freeze_through=conv1"], 1, "freeze_through needs weights"),
         ([*TRAIN, "--workdir=x", "--image_size=20"], 1, "image_size must suit the network. Received: 20: input_shape"),
         (["train", "--recipe=finetune", "--workdir=x"], 1, "dataset must be builtin:shapes, folder:PATH"),
         (["train", "--recipe=finetune", "--workdir=x", "--weights=gone"], 1, "weights must be 'imagenet', a .caffe"),
@@ -140,11 +140,11 @@ def test_a_file_that_is_no_image_is_skipped_and_counted_in_training(tmp_path):
 
 
 def test_a_label_outside_the_classes_is_one_line():
-    def load(example, window):
+    def load(example, crop):
         return {"image": tf.zeros([67, 67, 3], tf.uint8), "label": tf.constant(7, tf.int64), "weight": 1.0}
 
     split, none = sources.IndexedSplit(4, load), pipeline.Augmentation(False, False, False)
-    batches = pipeline.training_batches(split, 2, 1, images.Geometry(76, 67), none, 0, range(1))
+    batches = pipeline.training_batches(split, 2, 1, images.ResizeCrop(76, 67), none, 0, range(1))
     with pytest.raises(tf.errors.InvalidArgumentError) as raised:
         next(iter(batches))
     assert common.one_line(raised.value) == "labels must be in [0, 2), the classes of the network. Received: 7"

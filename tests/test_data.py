@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_tf.data import datasets, files, images, pipeline, shapes, sources, statistics
+from alexnet_tf.data import datasets, decoding, images, pipeline, shapes, sources, statistics
 
-GEOMETRY = images.Geometry(76, 67)
-PLAIN = pipeline.Augmentation(random_crop=False, flip=False, colour_noise=False)
+GEOMETRY = images.ResizeCrop(76, 67)
+PLAIN = pipeline.Augmentation(random_crop=False, flip=False, color_noise=False)
 
 
 def _image(*shape, seed=0):
@@ -19,10 +19,10 @@ def _image(*shape, seed=0):
     [
         lambda image: images.resize_shorter_side(image, 20),
         lambda image: images.central_crop(image, 21),
-        lambda image: images.window_of_pixels(image, images.Geometry(24, 21), tf.constant([0.3, 0.9])),
+        lambda image: images.crop_from_pixels(image, images.ResizeCrop(24, 21), tf.constant([0.3, 0.9])),
         lambda image: images.flip(image[None], tf.constant([True])),
         lambda image: images.ten_views(image[None], 25),
-        lambda image: images.add_colour_noise(
+        lambda image: images.add_color_noise(
             images.subtract_mean(image[None], tf.constant([1.0, 2.0, 3.0])),
             tf.constant([[0.1, -0.2, 0.3]]),
             tf.constant([9.0, 4.0, 1.0]),
@@ -42,21 +42,21 @@ def test_resize_keeps_proportion_and_identity():
     np.testing.assert_array_equal(images.resize_shorter_side(tf.constant(same), 256), same)
 
 
-def test_places_are_all_windows_and_the_centre_is_the_central_crop():
+def test_places_are_all_windows_and_the_center_is_the_central_crop():
     image = tf.constant(np.arange(12).reshape(3, 4, 1).repeat(3, -1).astype(np.uint8))
-    geometry = images.Geometry(3, 2)
+    resize_crop = images.ResizeCrop(3, 2)
     places = np.linspace(0, 1, 7, endpoint=False)
     corners = {
-        int(images.window_of_pixels(image, geometry, tf.constant([y, x], tf.float32))[0, 0, 0])
+        int(images.crop_from_pixels(image, resize_crop, tf.constant([y, x], tf.float32))[0, 0, 0])
         for y in places
         for x in places
     }
     assert corners == {0, 1, 4, 5}
     for resize, crop in ((256, 227), (256, 224), (9, 9), (8, 7)):
-        geometry = images.Geometry(resize, crop)
+        resize_crop = images.ResizeCrop(resize, crop)
         square = tf.constant(_image(resize, resize, 3))
-        centre = images.window_of_pixels(square, geometry, tf.fill([2], geometry.centre))
-        np.testing.assert_array_equal(centre, images.central_crop(square, crop))
+        center = images.crop_from_pixels(square, resize_crop, tf.fill([2], resize_crop.center_offset))
+        np.testing.assert_array_equal(center, images.central_crop(square, crop))
 
 
 def test_flip_only_where_asked():
@@ -65,12 +65,12 @@ def test_flip_only_where_asked():
     np.testing.assert_array_equal(found, np.stack([batch[0], batch[1, :, ::-1]]))
 
 
-def test_colour_noise_formula():
+def test_color_noise_formula():
     rng = np.random.default_rng(0)
     pixels, strengths = rng.normal(size=(2, 3, 4, 3)), rng.normal(size=(2, 3))
     values, vectors = np.array([14835.0, 1376.0, 388.0]), np.linalg.qr(rng.normal(size=(3, 3)))[0]
     expected = pixels + np.stack([vectors @ (s * np.sqrt(values)) for s in strengths])[:, None, None]
-    found = images.add_colour_noise(*(tf.constant(a, tf.float32) for a in (pixels, strengths, values, vectors)))
+    found = images.add_color_noise(*(tf.constant(a, tf.float32) for a in (pixels, strengths, values, vectors)))
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
 
 
@@ -83,7 +83,7 @@ def test_ten_views_in_order():
 
 def test_decode_refuses_what_is_no_image():
     with pytest.raises(tf.errors.InvalidArgumentError):
-        files.decode(b"not an image")
+        decoding.decode(b"not an image")
 
 
 def test_statistics_are_numpys():
@@ -167,17 +167,17 @@ def test_bad_datasets_are_named(name, message, tmp_path):
 
 
 def _toy_split(count):
-    def load(example, window):
+    def load(example, crop):
         image = tf.fill([80, 90, 3], tf.cast(example["index"], tf.uint8))
-        image = images.window_of_pixels(image, window.geometry, example["place"])
+        image = images.crop_from_pixels(image, crop.resize_crop, example["offset"])
         return {"image": image, "label": example["index"], "weight": tf.ones([])}
 
     return sources.IndexedSplit(count, load)
 
 
-def _training(count, batch_size, steps, share=pipeline.Share(), augmentation=PLAIN):  # noqa: B008
+def _training(count, batch_size, steps, shard=pipeline.Shard(), augmentation=PLAIN):  # noqa: B008
     return pipeline.training_batches(
-        _toy_split(count), count, batch_size, GEOMETRY, augmentation, 1, range(*steps), share
+        _toy_split(count), count, batch_size, GEOMETRY, augmentation, 1, range(*steps), shard
     )  # fmt: skip
 
 
@@ -191,10 +191,10 @@ def test_each_example_once_an_epoch_and_orders_differ():
 @pytest.mark.parametrize("batch_size", [6, 7])
 def test_replicas_and_workers_share_each_batch(workers, each, batch_size):
     """Eleven examples, three epochs: whoever reads them, they are the same, in the same places, with the same draws."""
-    augmentation, steps = pipeline.Augmentation(crop_group=2), (0, 33 // batch_size)
+    augmentation, steps = pipeline.Augmentation(crop_group_size=2), (0, 33 // batch_size)
     whole = list(_training(11, batch_size, steps, augmentation=augmentation))
     replicas = workers * each
-    shares = [pipeline.Share(replicas, worker * each, each) for worker in range(workers)]
+    shares = [pipeline.Shard(replicas, worker * each, each) for worker in range(workers)]
     parts = [iter(_training(11, batch_size, steps, share, augmentation)) for share in shares]
     for expected in whole:
         found = [next(part) for part in parts for _ in range(each)]
@@ -220,7 +220,7 @@ def test_a_restart_sees_what_an_unbroken_run_would():
 def test_a_restart_loads_nothing_that_went_before():
     loaded = []
 
-    def load(example, window):
+    def load(example, crop):
         index = tf.numpy_function(lambda i: loaded.append(int(i)) or i, [example["index"]], tf.int64)
         image = tf.zeros([67, 67, 3], tf.uint8)
         return {"image": image, "label": tf.ensure_shape(index, []), "weight": tf.ones([])}
@@ -230,35 +230,35 @@ def test_a_restart_loads_nothing_that_went_before():
     assert sorted(np.concatenate([batch["label"] for batch in batches])) == sorted(loaded)
 
 
-def test_groups_share_crop_and_flip_but_not_colours():
-    (batch,) = _training(64, 64, (0, 1), augmentation=pipeline.Augmentation(crop_group=32))
-    flips, colours = batch["flip"].numpy(), batch["colour"].numpy()
+def test_groups_share_crop_and_flip_but_not_colors():
+    (batch,) = _training(64, 64, (0, 1), augmentation=pipeline.Augmentation(crop_group_size=32))
+    flips, colors = batch["flip"].numpy(), batch["color"].numpy()
     assert len(set(flips[:32])) == len(set(flips[32:])) == 1
-    assert len(np.unique(colours, axis=0)) == 64
-    draws = pipeline._Draws(1, 64, pipeline.Augmentation(crop_group=32))
-    places = np.concatenate([draws.places(step) for step in range(40)])
+    assert len(np.unique(colors, axis=0)) == 64
+    draws = pipeline._Draws(1, 64, pipeline.Augmentation(crop_group_size=32))
+    places = np.concatenate([draws.offsets(step) for step in range(40)])
     assert len(np.unique(places, axis=0)) == 80
     assert 0.4 < np.mean([draws.flips(step)[::32] for step in range(300)]) < 0.6
-    assert abs(np.std([draws.colours(step) for step in range(50)]) - 0.1) < 0.005
+    assert abs(np.std([draws.colors(step) for step in range(50)]) - 0.1) < 0.005
 
 
 def test_network_input_follows_the_2012_code():
     rng = np.random.default_rng(0)
     batch = {
         "image": tf.constant(rng.integers(0, 256, (2, 4, 4, 3)), tf.uint8), "flip": tf.constant([True, False]),
-        "colour": tf.constant(rng.normal(size=(2, 3)), tf.float32),
+        "color": tf.constant(rng.normal(size=(2, 3)), tf.float32),
     }  # fmt: skip
     mean = rng.uniform(size=(4, 4, 3)).astype(np.float32) * 200
-    values, vectors = statistics.IMAGENET_AXES
+    values, vectors = statistics.IMAGENET_COLOR_PCA
     flipped = np.stack([batch["image"].numpy()[0, :, ::-1], batch["image"].numpy()[1]]).astype(np.float64)
-    shift = [vectors.astype(np.float64) @ (s * np.sqrt(values)) for s in batch["colour"].numpy()]
+    shift = [vectors.astype(np.float64) @ (s * np.sqrt(values)) for s in batch["color"].numpy()]
     expected = (flipped - mean + np.array(shift)[:, None, None]) / 1.1
     np.testing.assert_allclose(pipeline.network_input(batch, mean, (values, vectors), 1.1), expected, atol=2e-4)
     np.testing.assert_allclose(pipeline.network_input(batch, mean), flipped - mean, atol=1e-4)
 
 
 def test_imagenets_axes_are_axes():
-    values, vectors = statistics.IMAGENET_AXES
+    values, vectors = statistics.IMAGENET_COLOR_PCA
     np.testing.assert_allclose(vectors.T @ vectors, np.eye(3), atol=1e-3)
     np.testing.assert_allclose(np.sqrt(values), [121.8, 37.1, 19.7], rtol=1e-6)
 

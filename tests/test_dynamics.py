@@ -10,9 +10,9 @@ from helpers import channels_first, enliven, figures
 from torch import nn
 
 from alexnet_tf.models.builder import AlexNet
+from alexnet_tf.runs.recipe import LayerLearningRate
+from alexnet_tf.runs.recipes import get_recipe
 from alexnet_tf.training.optimizer import build_optimizer
-from alexnet_tf.training.recipe import LayerRate
-from alexnet_tf.training.recipes import get_recipe
 from alexnet_tf.training.schedules import schedule_factor, variable_rates
 
 STEPS, STEPS_PER_EPOCH, BATCH, IMAGES = 50, 5, 4, 8
@@ -85,8 +85,8 @@ def test_losses(preset, rate):
     original = preset == "original"
     recipe = get_recipe(preset, learning_rate=RATE, weight_decay=DECAY, dropout=0.0)
     if original:
-        changes = (LayerRate("conv1/kernel", 6, RATE / 100), LayerRate("conv1/", 8, 0.0))
-        recipe = dataclasses.replace(recipe, milestones=(4,), layer_rates=changes)
+        changes = (LayerLearningRate("conv1/kernel", 6, RATE / 100), LayerLearningRate("conv1/", 8, 0.0))
+        recipe = dataclasses.replace(recipe, milestones=(4,), layer_learning_rates=changes)
     network = get_recipe(preset).network().widened(1 / 8).changed(Dropout={"rate": 0.0})
     side = 67
     model = enliven(AlexNet(network, input_shape=(side, side, 3), classes=10, classifier_activation=None))

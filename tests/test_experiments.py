@@ -10,14 +10,14 @@ import pytest
 import tensorflow as tf
 
 from alexnet_tf.experiments import comparisons, experiment, race, report
-from alexnet_tf.experiments.catalogue import EXPERIMENTS, get_experiment
+from alexnet_tf.experiments.catalog import EXPERIMENTS, get_experiment
 from alexnet_tf.experiments.history import Point, history, smoothed
 from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.specs import AveragePool, MaxPool
+from alexnet_tf.runs.recipe import Recipe
+from alexnet_tf.runs.recipes import get_recipe
+from alexnet_tf.runs.run import build_model, read_recipe
 from alexnet_tf.training.optimizer import build_optimizer
-from alexnet_tf.training.recipe import Recipe
-from alexnet_tf.training.recipes import get_recipe
-from alexnet_tf.training.runs import build_model, read_recipe
 from alexnet_tf.training.schedules import variable_rates
 
 

@@ -14,14 +14,14 @@ import tensorflow as tf
 from alexnet_tf.cli import common
 from alexnet_tf.data.datasets import open_dataset
 from alexnet_tf.data.folder import files_split
+from alexnet_tf.exporting.export import export
+from alexnet_tf.inference.features import classifier_extractor, extract, saved_model_extractor
+from alexnet_tf.inference.predictor import Classifier, prepare
 from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.presets import get_preset
-from alexnet_tf.serving.classifier import Classifier, prepare
-from alexnet_tf.serving.export import export
-from alexnet_tf.serving.features import classifier_extractor, extract, saved_model_extractor
-from alexnet_tf.training import runs
+from alexnet_tf.runs.recipes import get_recipe
+from alexnet_tf.runs.run import load_run
 from alexnet_tf.training.loop import train_and_evaluate
-from alexnet_tf.training.recipes import get_recipe
 
 
 @pytest.fixture(scope="module")
@@ -39,21 +39,21 @@ def run(folder, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exported(run):
-    found = runs.load_run(run)
+    found = load_run(run)
     export(common.classifier(found), run / "out", ["saved_model"], found.images("validation", 4), "paper")
     return run / "out"
 
 
 def _expected(run, files, layer):
     """A layer's output, straight from the Keras model."""
-    found = runs.load_run(run)
+    found = load_run(run)
     pixels = tf.stack([prepare(pathlib.Path(file).read_bytes(), *_sizes(found)) for file in files])
     network = keras.Model(found.model.inputs, found.model.get_layer(layer).output)
     return network(tf.cast(pixels, tf.float32) - found.mean, training=False).numpy()
 
 
 def _sizes(run):
-    return run.geometry.resize, run.geometry.crop
+    return run.resize_crop.resize, run.resize_crop.crop
 
 
 def test_files_of_a_run(run, folder, tmp_path):
@@ -100,7 +100,7 @@ def test_a_dataset_through_an_export(exported, run, folder, tmp_path):
 
 def test_a_whole_dataset_with_labels(run, folder, tmp_path):
     dataset, out = open_dataset(f"folder:{folder}"), tmp_path / "found.npz"
-    extractor = classifier_extractor(common.classifier(runs.load_run(run)), "fc7")
+    extractor = classifier_extractor(common.classifier(load_run(run)), "fc7")
     seen = []
     splits = {"train": dataset.train, "validation": dataset.validation}
     assert extract(extractor, splits, out, dataset.class_names, seen.append) == (56, (256,), [])
@@ -159,7 +159,7 @@ def test_sigterm_leaves_no_half_file(run, folder, tmp_path):
 @pytest.mark.parametrize("suffix", ["npz", "tfrecord"])
 def test_nothing_readable_leaves_no_file(run, tmp_path, suffix):
     (tmp_path / "text.jpg").write_text("This is no image.")
-    extractor = classifier_extractor(common.classifier(runs.load_run(run)), "fc7")
+    extractor = classifier_extractor(common.classifier(load_run(run)), "fc7")
     with pytest.raises(ValueError, match="none of the 1 images can be read"):
         extract(extractor, {"file": files_split([str(tmp_path / "text.jpg")])}, tmp_path / f"x.{suffix}")
     assert [file.name for file in tmp_path.iterdir()] == ["text.jpg"]
@@ -167,7 +167,7 @@ def test_nothing_readable_leaves_no_file(run, tmp_path, suffix):
 
 @pytest.mark.parametrize("name, relu", [("paper", "relu1"), ("bn", "relu1"), ("original", "conv1")])
 def test_a_layer_is_meant_with_the_relu_that_follows_at_once(name, relu):
-    """Net 145 normalises and pools before its first ReLU."""
+    """Net 145 normalizes and pools before its first ReLU."""
     model = AlexNet(get_preset(name).widened(1 / 16), input_shape=(67, 67, 3), classes=3)
     classifier = Classifier(model, np.zeros(3, np.float32), 76, 67, ("a", "b", "c"))
     outputs = classifier.outputs

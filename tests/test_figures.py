@@ -17,13 +17,13 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
 from alexnet_tf.data.datasets import open_dataset
-from alexnet_tf.data.images import Geometry
-from alexnet_tf.figures import architecture, curves, filters, neighbours, occlusion, palette, predictions, sample, style
-from alexnet_tf.models import anatomy
+from alexnet_tf.data.images import ResizeCrop
+from alexnet_tf.models import cost
 from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.presets import PRESETS
+from alexnet_tf.plotting import architecture, curves, filters, neighbors, occlusion, palette, predictions, sample, style
+from alexnet_tf.runs.recipes import get_recipe
 from alexnet_tf.training.loop import train_and_evaluate
-from alexnet_tf.training.recipes import get_recipe
 
 
 @dataclasses.dataclass
@@ -32,7 +32,7 @@ class Fake:
 
     answer: object
     class_names: tuple = ("dark", "light")
-    geometry: Geometry = Geometry(76, 67)
+    resize_crop: ResizeCrop = ResizeCrop(76, 67)
     mean: tuple = (100, 110, 120)
 
     def probabilities(self, pixels):
@@ -63,7 +63,7 @@ def _assert_no_text_overlaps(figure):
 
 @pytest.mark.parametrize("towers, rows, columns", [(2, 2, 6), (1, 2, 12)])
 def test_filters_are_in_their_towers_and_on_one_scale(towers, rows, columns):
-    # Kernel k is of one colour, from -1 to 1; the last is the brightest of all.
+    # Kernel k is of one color, from -1 to 1; the last is the brightest of all.
     values = np.linspace(-1, 1, 24, dtype=np.float32)
     kernels = np.broadcast_to(values, (5, 5, 3, 24))
     figure = filters.draw(kernels, towers)
@@ -75,7 +75,7 @@ def test_filters_are_in_their_towers_and_on_one_scale(towers, rows, columns):
     _assert_no_text_overlaps(figure)
 
 
-def test_filters_refuse_what_has_no_colours():
+def test_filters_refuse_what_has_no_colors():
     with pytest.raises(ValueError, match="kernels must be of shape"):
         filters.draw(np.zeros([5, 5, 4, 8]))
     with pytest.raises(ValueError, match="kernels must be of shape"):
@@ -107,7 +107,7 @@ def test_architecture_of_every_preset(name):
     assert len(architecture.stages(model)) == 1 + sum(hasattr(layer, "kernel") for layer in model.layers)
     _assert_no_text_overlaps(figure)
     names = {label.get_text() for legend in figure.legends for label in legend.get_texts()}
-    assert names == ({"tower 1", "tower 2", "towers cross"} if anatomy.towers(model) == 2 else set())
+    assert names == ({"tower 1", "tower 2", "towers cross"} if cost.towers(model) == 2 else set())
 
 
 def test_architecture_without_a_top():
@@ -131,9 +131,9 @@ def test_predictions_are_half_right_and_half_wrong_and_marked(dataset):
     np.testing.assert_array_equal(chosen.images.mean((1, 2, 3)) > 127, chosen.labels == 1)
     figure = predictions.draw(chosen, ("dark", "light"))
     for axes, label in zip(figure.axes[4:], chosen.labels, strict=True):
-        colours = [patch.get_facecolor()[:3] for patch in axes.patches]
+        colors = [patch.get_facecolor()[:3] for patch in axes.patches]
         # Bars from the most probable down: dark, light.
-        assert colours.index(to_rgb(palette.VERMILLION)) == label
+        assert colors.index(to_rgb(palette.VERMILLION)) == label
         assert [bar.get_width() for bar in axes.patches] == pytest.approx([0.8, 0.2])
         assert axes.texts[2 * label].get_text() == f"✓ {('dark', 'light')[label]}"
     _assert_no_text_overlaps(figure)
@@ -148,22 +148,22 @@ def test_predictions_where_none_is_wrong(dataset):
     assert len(chosen.labels) == 14 and chosen.right.all()
 
 
-def test_neighbours_are_the_nearest_of_all(dataset):
+def test_neighbors_are_the_nearest_of_all(dataset):
     fake = Fake(lambda pixels: tf.reduce_mean(pixels, [1, 2]))
-    queries, labels = neighbours.choose(fake, dataset.validation, 3)
+    queries, labels = neighbors.choose(fake, dataset.validation, 3)
     assert set(labels) == {0, 1} and len(queries) == 3
     counts = []
-    nearest = neighbours.search(fake, dataset.train, queries, "fc7", count=4, progress=counts.append)
+    nearest = neighbors.search(fake, dataset.train, queries, "fc7", count=4, progress=counts.append)
     assert counts[-1] == dataset.train.count == 42
     every = np.concatenate([images for images, _ in sample.batches(fake, dataset.train, 42, 0)]).astype(np.float64)
     for query, found in zip(queries.astype(np.float64), nearest, strict=True):
         distances = np.linalg.norm(every.mean((1, 2)) - query.mean((0, 1)), axis=1)
         np.testing.assert_allclose([row.distance for row in found], np.sort(distances)[:4], rtol=1e-3)
         np.testing.assert_array_equal(found[0].image, every[distances.argmin()])
-    figure = neighbours.draw(queries, labels, nearest, ("dark", "light"), "title")
+    figure = neighbors.draw(queries, labels, nearest, ("dark", "light"), "title")
     other = 1 - labels[0]
-    odd = [[neighbours.Neighbour(1.0, other, queries[0])]]
-    caption = neighbours.draw(queries[:1], labels[:1], odd, ("dark", "light")).axes[2].xaxis.label
+    odd = [[neighbors.Neighbor(1.0, other, queries[0])]]
+    caption = neighbors.draw(queries[:1], labels[:1], odd, ("dark", "light")).axes[2].xaxis.label
     assert caption.get_text().startswith("✗ ") and caption.get_color() == palette.VERMILLION
     _assert_no_text_overlaps(figure)
 
@@ -175,7 +175,7 @@ def test_a_set_that_cannot_be_read_is_no_picture(tmp_path):
             (tmp_path / "train" / name / f"{number}.jpg").write_text("This is no image.")
     split = open_dataset(f"folder:{tmp_path}").train
     fake = Fake(lambda pixels: tf.reduce_mean(pixels, [1, 2]))
-    for figure in (neighbours, predictions):
+    for figure in (neighbors, predictions):
         with pytest.raises(ValueError, match="no image to draw"):
             figure.choose(fake, split)
 
@@ -285,14 +285,14 @@ def test_the_command(tmp_path):
     good = [
         ["filters", run, "--out=filters.png", "--best"],
         ["predictions", run, "--out=predictions.jpg", "--count=3", "--seed=2"],
-        ["neighbours", run, "--out=neighbours.pdf", "--count=2", "--layer=pool5", "--examples=20"],
+        ["neighbors", run, "--out=neighbors.pdf", "--count=2", "--layer=pool5", "--examples=20"],
         ["architecture", run, "--out=architecture.svg"],
         ["curves", "--workdir=run,run/", "--out=curves.PNG", "--by=step"],
         ["occlusion", image, run, "--out=occlusion.png", "--label=light"],
     ]
     bad = [
         (["without matplotlib", "filters", run, "--out=x.png"], "pip install 'alexnet-tf[plots]'"),
-        (["filter", run, "--out=x.png"], "FIGURE must be one of filters, predictions, neighbours, architecture, cur"),
+        (["filter", run, "--out=x.png"], "FIGURE must be one of filters, predictions, neighbors, architecture, cur"),
         (["--out=x.png"], "FIGURE must be one of"),
         (["filters", "--workdir=begun", "--out=x.png"], "workdir has no checkpoint yet"),
         (["filters", "--workdir=gone", "--out=x.png"], "workdir must hold a run"),
@@ -303,13 +303,13 @@ def test_the_command(tmp_path):
         (["architecture", "--preset=vgg", "--out=x.png"], "Unknown preset. Allowed: bn, caffe"),
         (["filters", run, "--out=x.doc"], "out must end in one of .avif"),
         (["filters", run, "--out=gone/x.png"], "a directory that can be written to"),
-        (["filters", run, "--count=3", "--out=x.png"], "count is a flag of predictions, neighbours"),
-        (["neighbours", run, "--layer=conv9", "--out=x.png"], "layer must be one of conv1, "),
+        (["filters", run, "--count=3", "--out=x.png"], "count is a flag of predictions, neighbors"),
+        (["neighbors", run, "--layer=conv9", "--out=x.png"], "layer must be one of conv1, "),
         (["occlusion", run, "--out=x.png"], "IMAGE must be one image file"),
         (["filters", image, run, "--out=x.png"], "IMAGE must be left out"),
         (["occlusion", "text.jpg", run, "--out=x.png"], "IMAGE must be a JPEG"),
         (["occlusion", "gone.jpg", run, "--out=x.png"], "IMAGE must be a file that can be read"),
-        (["occlusion", image, run, "--label=grey", "--out=x.png"], "label must be one of dark, light"),
+        (["occlusion", image, run, "--label=gray", "--out=x.png"], "label must be one of dark, light"),
     ]
     found = _draw(tmp_path, *(arguments for arguments, _ in bad), *good)
     for (code, screen), (arguments, message) in zip(found, bad, strict=False):
@@ -319,7 +319,7 @@ def test_the_command(tmp_path):
     starts = {
         "filters.png": b"\x89PNG",
         "predictions.jpg": b"\xff\xd8",
-        "neighbours.pdf": b"%PDF",
+        "neighbors.pdf": b"%PDF",
         "architecture.svg": b"<?xml",
         "curves.PNG": b"\x89PNG",
         "occlusion.png": b"\x89PNG",

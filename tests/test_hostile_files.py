@@ -15,12 +15,12 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from alexnet_tf.data import datasets, files, images, pipeline, sources
+from alexnet_tf.data import datasets, decoding, images, pipeline, sources
+from alexnet_tf.exporting import saved_model
+from alexnet_tf.inference.predictor import Classifier
+from alexnet_tf.inference.runners import classifier_runner
 from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.presets import get_preset
-from alexnet_tf.serving import saved_model
-from alexnet_tf.serving.classifier import Classifier
-from alexnet_tf.serving.runners import classifier_runner
 
 GOOD, SIDES = 40, (120, 100)
 
@@ -65,7 +65,7 @@ def _turned_kinds(seed):
     image = Image.fromarray(_pixels(seed))
     deep = _pixels(seed).astype(np.uint16) * 257
     return {
-        "cmyk": _saved(image.convert("CMYK"), "JPEG"), "grey": _saved(image.convert("L"), "JPEG"),
+        "cmyk": _saved(image.convert("CMYK"), "JPEG"), "gray": _saved(image.convert("L"), "JPEG"),
         "png": _saved(image, "PNG"), "rgba": _saved(image.convert("RGBA"), "PNG"),
         "palette": _saved(image.convert("P"), "PNG"), "bmp": _saved(image, "BMP"), "gif": _saved(image, "GIF"),
         "deep": tf.io.encode_png(deep).numpy(), "progressive": _saved(image, "JPEG", progressive=True),
@@ -92,11 +92,11 @@ def test_unusual_files_are_read_as_pillow_reads_them(kind):
     data = _turned_kinds(3)[kind]
     stored = Image.open(io.BytesIO(data))
     expected = np.asarray(ImageOps.exif_transpose(stored).convert("RGB")).astype(float)
-    found = files.decode(tf.constant(data)).numpy()
+    found = decoding.decode(tf.constant(data)).numpy()
     assert found.shape == expected.shape
     # Pillow has a conversion from CMYK, and an inverse transform, of its own.
     assert np.abs(found - expected).mean() < 2
-    assert tuple(files.declared_size(tf.constant(data)).numpy()[::-1]) == stored.size
+    assert tuple(decoding.declared_size(tf.constant(data)).numpy()[::-1]) == stored.size
 
 
 @pytest.mark.parametrize("order", "<>")
@@ -108,19 +108,19 @@ def test_exif_turns_images_as_in_pillow(orientation, order):
     data = _saved(Image.fromarray(_pixels(0)), "JPEG", exif=exif)
     upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
     expected = tf.constant(np.asarray(upright), tf.uint8)
-    assert np.abs(files.decode(tf.constant(data)).numpy().astype(int) - expected.numpy()).max() <= 3
-    geometry = images.Geometry(50, 40)
-    place = tf.fill([2], geometry.centre)
-    window = images.window_of_pixels(expected, geometry, place).numpy().astype(int)
+    assert np.abs(decoding.decode(tf.constant(data)).numpy().astype(int) - expected.numpy()).max() <= 3
+    resize_crop = images.ResizeCrop(50, 40)
+    place = tf.fill([2], resize_crop.center_offset)
+    window = images.crop_from_pixels(expected, resize_crop, place).numpy().astype(int)
     for exact, tolerance in ((True, 1), (False, 8)):
-        found = files.window_of_file(tf.constant(data), geometry, place, exact).numpy()
+        found = decoding.crop_from_file(tf.constant(data), resize_crop, place, exact).numpy()
         assert np.abs(found - window).mean() <= tolerance
 
 
 @pytest.mark.parametrize("data", [_claiming(helpers.noise_jpeg(0), 30_000), _png_claiming(30_000)])
 @pytest.mark.parametrize("exact", [True, False])
 def test_large_claims_are_refused(data, exact):
-    window = tf.function(lambda data: files.window_of_file(data, images.Geometry(76, 67), tf.zeros([2]), exact))
+    window = tf.function(lambda data: decoding.crop_from_file(data, images.ResizeCrop(76, 67), tf.zeros([2]), exact))
     with pytest.raises(tf.errors.InvalidArgumentError, match="at most 100,000,000 pixels"):
         window(tf.constant(data))
 
@@ -143,24 +143,24 @@ def folder(tmp_path_factory):
 
 def test_training_and_evaluation_skip_them(folder):
     dataset = datasets.open_dataset(f"folder:{folder}")
-    geometry = images.Geometry(76, 67)
+    resize_crop = images.ResizeCrop(76, 67)
     seen = {}
-    batches = pipeline.evaluation_batches(dataset.train, 2, 64, geometry)
+    batches = pipeline.evaluation_batches(dataset.train, 2, 64, resize_crop)
     for start, batch in enumerate(batches):
         for slot, name in enumerate(dataset.train.names[64 * start : 64 * (start + 1)]):
             seen[name] = batch["weight"].numpy()[slot], batch["image"].numpy()[slot]
     assert {name for name, (weight, _) in seen.items() if not weight} == dataset.train.skipped
-    centre = tf.fill([2], geometry.centre)
+    center = tf.fill([2], resize_crop.center_offset)
     for name, (weight, image) in seen.items():
         assert weight == ("good" in name) or "flipped" in name, name
         if "good" in name:
-            np.testing.assert_array_equal(image, files.window_of_file(tf.io.read_file(name), geometry, centre))
+            np.testing.assert_array_equal(image, decoding.crop_from_file(tf.io.read_file(name), resize_crop, center))
     # Training does not look beyond its window, so it may not notice what was cut off.
     steps = range(dataset.train.count // 64)
-    order = sources.Order(64, steps, 0)
-    batches = pipeline.training_batches(dataset.train, 2, 64, geometry, pipeline.Augmentation(), 0, steps)
+    sampler = sources.Sampler(64, steps, 0)
+    batches = pipeline.training_batches(dataset.train, 2, 64, resize_crop, pipeline.Augmentation(), 0, steps)
     for step, batch in zip(steps, batches, strict=True):
-        for index, weight in zip(order.indices(step, dataset.train.count).numpy(), batch["weight"], strict=True):
+        for index, weight in zip(sampler.indices(step, dataset.train.count).numpy(), batch["weight"], strict=True):
             name = dataset.train.names[index]
             assert weight == ("good" in name) or "flipped" in name or "cut" in name, name
 

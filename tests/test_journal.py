@@ -12,7 +12,7 @@ from alexnet_tf.training.journal import STUCK_STEPS, Journal, Meter, StuckLoss, 
 def test_lines_and_events(tmp_path):
     journal = Journal(tmp_path, steps_per_epoch=4)
     journal.write("train", 2, {"loss": 1.5})
-    journal.say("step 2")
+    journal.log("step 2")
     row = json.loads((tmp_path / "metrics.jsonl").read_text())
     assert row.items() >= {"kind": "train", "step": 2, "epoch": 0.5, "loss": 1.5}.items()
     assert (tmp_path / "train.log").read_text().endswith(" step 2\n")
@@ -38,7 +38,7 @@ def test_metrics_are_read_as_the_run_went(tmp_path):
 def test_workers_but_the_chief_are_silent(tmp_path, capsys):
     journal = Journal(tmp_path, 4, writes=False)
     journal.write("train", 2, {"loss": 1.5})
-    journal.say("step 2")
+    journal.log("step 2")
     assert not list(tmp_path.iterdir()) and not capsys.readouterr().err
 
 

@@ -15,8 +15,8 @@ def test_every_block_runs(tmp_path):
     others = [block for block in blocks if block.startswith(ANOTHER)]
     assert len(blocks) == 5 and len(others) == 1
     shapes = "\nassert pool5.shape == (64, 1, 1, 16) and fc7.shape == (64, 256)\n"
-    learnt = "assert model.history.history['accuracy'][-1] > 0.9\n"
-    for code in (first + shapes + learnt, *others):
+    learned = "assert model.history.history['accuracy'][-1] > 0.9\n"
+    for code in (first + shapes + learned, *others):
         command = [sys.executable, "-W", "error::DeprecationWarning:__main__", "-c", code]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
         assert done.returncode == 0, done.stderr

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_tf.serving.runners import open_runner
+from alexnet_tf.inference.runners import open_runner
 
 APP = pathlib.Path(__file__).resolve().parent.parent / "export" / "apps" / "litert_c"
 COMPILES = shutil.which("make") and shutil.which("cc")

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_tf.training import precision, runs
+from alexnet_tf.models.precision import PRECISIONS
+from alexnet_tf.runs.recipes import get_recipe
+from alexnet_tf.runs.run import build_model, load_run
+from alexnet_tf.training import loss_scale
 from alexnet_tf.training.loop import train_and_evaluate
-from alexnet_tf.training.recipes import get_recipe
 
 NARROW = {"width": 1 / 16, "image_size": 67, "batch_size": 8, "statistics_examples": 16}
 
 
-@pytest.mark.parametrize("name", precision.PRECISIONS)
+@pytest.mark.parametrize("name", PRECISIONS)
 def test_trains_as_in_float32(tmp_path, name):
     folder = helpers.dark_and_light(tmp_path / "set")
     recipe = get_recipe(
@@ -28,14 +30,14 @@ def test_trains_as_in_float32(tmp_path, name):
     # Float32 reaches 0 errors of 14, and of the last 80 examples seen.
     assert result.top1_error == 0 and rows[-1]["top1_error"] <= 0.02
     assert ("loss_scale" in rows[-1]) == (name == "mixed_float16")
-    run = runs.load_run(tmp_path / "run")
+    run = load_run(tmp_path / "run")
     assert all(layer.compute_dtype == "float32" for layer in run.model.layers)
     assert keras.config.dtype_policy().name == "float32"
 
 
 def test_half_precision_is_where_it_should_be(tmp_path):
     recipe = get_recipe("paper", precision="mixed_float16", width=1 / 16, image_size=67)
-    model = runs.build_model(recipe, 10, recipe.precision)
+    model = build_model(recipe, 10, recipe.precision)
     dtypes = {layer.name: layer.compute_dtype for layer in model.layers}
     assert dtypes["conv2"] == dtypes["norm1"] == dtypes["fc7"] == "float16"
     assert dtypes["fc8"] == dtypes["probabilities"] == "float32"
@@ -43,8 +45,8 @@ def test_half_precision_is_where_it_should_be(tmp_path):
 
 
 def test_the_scale_halves_at_an_overflow_and_grows_after_good_steps(monkeypatch):
-    monkeypatch.setattr(precision, "STEPS_TO_GROW", 3)
-    scale = precision.LossScale()
+    monkeypatch.setattr(loss_scale, "STEPS_TO_GROW", 3)
+    scale = loss_scale.LossScale()
     good, overflown = [tf.constant([2.0**16, 0.0])], [tf.constant([1.0]), tf.constant([np.inf])]
     gradients, fine = scale.unscale(good)
     assert fine and gradients[0].numpy().tolist() == [2.0, 0.0]
@@ -64,8 +66,14 @@ import numpy as np
 import tensorflow as tf
 
 from alexnet_tf.training.loop import Options, train_and_evaluate
-from alexnet_tf.training.precision import LossScale
-from alexnet_tf.training.recipes import get_recipe
+from alexnet_tf.training.loss_scale import LossScale
+from alexnet_tf.models.precision import PRECISIONS
+from alexnet_tf.runs.recipes import get_recipe
+from alexnet_tf.runs.run import build_model, load_run
+from alexnet_tf.training import loss_scale
+from alexnet_tf.runs.run import load_run
+from alexnet_tf.runs.run import build_model
+from alexnet_tf.training import loss_scale
 
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 with strategy.scope():
@@ -88,7 +96,7 @@ assert scale.scale.numpy() == 2**14
 
 narrow = {"width": 0.0625, "image_size": 67, "batch_size": 8, "steps": 20, "statistics_examples": 8}
 recipe = get_recipe("demo", precision="mixed_float16", **narrow)
-print(train_and_evaluate(recipe, sys.argv[1], Options("mirrored", layers_every=0, steps_per_call=4)).loss)
+print(train_and_evaluate(recipe, sys.argv[1], Options("mirrored", layer_summaries_every=0, steps_per_call=4)).loss)
 """
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_tf.data import datasets, files, images, pipeline, prepare, records, statistics
+from alexnet_tf.data import datasets, decoding, images, pipeline, prepare, records, statistics
 
 SIZE = 40
 
@@ -33,8 +33,8 @@ def _prepared(photos, out, **form):
     return dataset, datasets.open_dataset(f"records:{out}")
 
 
-def _squares(split, geometry=images.Geometry(SIZE, SIZE)):  # noqa: B008
-    batches = list(pipeline.evaluation_batches(split, 2, 8, geometry))
+def _squares(split, resize_crop=images.ResizeCrop(SIZE, SIZE)):  # noqa: B008
+    batches = list(pipeline.evaluation_batches(split, 2, 8, resize_crop))
     keep = np.concatenate([batch["weight"] for batch in batches]) > 0
     return [np.concatenate([batch[key] for batch in batches])[keep] for key in ("image", "label")]
 
@@ -46,7 +46,7 @@ def test_raw_records_are_the_very_images(photos, tmp_path):
         for found, expected in zip(_squares(ours), _squares(theirs), strict=True):
             np.testing.assert_array_equal(found, expected)
         # Other sizes take the longer way.
-        smaller, _ = _squares(ours, images.Geometry(32, 27))
+        smaller, _ = _squares(ours, images.ResizeCrop(32, 27))
         expected = [images.resize_shorter_side(image, 32) for image in _squares(ours)[0]]
         np.testing.assert_array_equal(smaller, images.central_crop(np.stack(expected), 27))
 
@@ -61,8 +61,8 @@ def test_jpeg_records_are_close(photos, tmp_path):
 @pytest.mark.parametrize("form", records.FORMATS)
 def test_windows_of_records_are_windows_of_their_images(photos, tmp_path, form):
     _, prepared = _prepared(photos, tmp_path / "set", format=form)
-    geometry, augmentation = images.Geometry(SIZE, 27), pipeline.Augmentation()
-    batches = pipeline.training_batches(prepared.train, 2, 6, geometry, augmentation, 3, range(18))
+    resize_crop, augmentation = images.ResizeCrop(SIZE, 27), pipeline.Augmentation()
+    batches = pipeline.training_batches(prepared.train, 2, 6, resize_crop, augmentation, 3, range(18))
     squares, labels = _squares(prepared.train)
     views = np.lib.stride_tricks.sliding_window_view(squares, (27, 27), (1, 2)).transpose(0, 1, 2, 4, 5, 3)
     seen, corners = [], set()
@@ -95,7 +95,7 @@ def test_a_restart_reads_nothing_that_went_before(photos, tmp_path, form, kind, 
     def labels(first):
         steps = range(first, 21)
         batches = pipeline.training_batches(
-            prepared.train, 2, 5, images.Geometry(SIZE, 27), pipeline.Augmentation(), 3, steps
+            prepared.train, 2, 5, images.ResizeCrop(SIZE, 27), pipeline.Augmentation(), 3, steps
         )
         return [batch["image"].numpy() for batch in batches]
 
@@ -109,18 +109,18 @@ def test_statistics_are_numpys(photos, tmp_path):
     for form in records.FORMATS:
         _, prepared = _prepared(photos, tmp_path / form, format=form)
         squares = _squares(prepared.train)[0].astype(np.float64)
-        colours = squares.reshape(-1, 3)
+        colors = squares.reshape(-1, 3)
         with np.load(tmp_path / form / records.STATISTICS) as found:
             np.testing.assert_allclose(found["mean_image"], squares.mean(0), rtol=1e-6)
-            np.testing.assert_allclose(found["rgb_mean"], colours.mean(0), rtol=1e-6)
-            covariance = np.cov(colours.T, bias=True)
+            np.testing.assert_allclose(found["rgb_mean"], colors.mean(0), rtol=1e-6)
+            covariance = np.cov(colors.T, bias=True)
             np.testing.assert_allclose(found["covariance"], covariance, rtol=1e-6, atol=1e-6 * covariance.max())
             values, vectors = np.linalg.eigh(covariance)
             np.testing.assert_allclose(found["eigenvalues"], values[::-1], rtol=1e-6)
             np.testing.assert_allclose(abs(found["eigenvectors"]), abs(vectors[:, ::-1]), rtol=1e-6, atol=1e-6)
         collected = statistics.collect(
             (batch["image"], batch["weight"])
-            for batch in pipeline.evaluation_batches(prepared.train, 2, 7, images.Geometry(SIZE, SIZE))
+            for batch in pipeline.evaluation_batches(prepared.train, 2, 7, images.ResizeCrop(SIZE, SIZE))
         )
         np.testing.assert_array_equal(collected.mean_image, prepared.statistics.mean_image)
         np.testing.assert_array_equal(collected.eigenvalues, prepared.statistics.eigenvalues)
@@ -215,24 +215,24 @@ def test_killed_at_ten_moments(photos, tmp_path):
 def test_a_window_is_the_crop_of_the_resized_image():
     for height, width, exact in ((90, 80, True), (40, 61, True), (40, 61, False), (30, 33, False)):
         encoded = tf.constant(helpers.noise_jpeg(1, height, width))
-        geometry, place = images.Geometry(40, 29), tf.constant([0.7, 0.2])
-        resized = images.resize_shorter_side(files.decode(encoded), 40)
+        resize_crop, place = images.ResizeCrop(40, 29), tf.constant([0.7, 0.2])
+        resized = images.resize_shorter_side(decoding.decode(encoded), 40)
         top, left = (resized.shape[0] - 40) // 2 + 8, (resized.shape[1] - 40) // 2 + 2
-        found = files.window_of_file(encoded, geometry, place, exact)
+        found = decoding.crop_from_file(encoded, resize_crop, place, exact)
         np.testing.assert_array_equal(found[:, :-1], resized[top : top + 29, left : left + 28])
 
 
 @pytest.mark.parametrize("height, width", [(90, 80), (200, 300), (161, 170), (330, 400), (700, 650)])
 def test_the_quick_window_is_close(height, width):
-    geometry = images.Geometry(40, 27)
+    resize_crop = images.ResizeCrop(40, 27)
     encoded = tf.constant(helpers.noise_jpeg(2, height, width))
     for place in ([0.0, 0.0], [0.5, 0.5], [0.99, 0.99], [0.3, 0.8]):
         exact, quick = (
-            files.window_of_file(encoded, geometry, tf.constant(place), exact).numpy().astype(float)
+            decoding.crop_from_file(encoded, resize_crop, tf.constant(place), exact).numpy().astype(float)
             for exact in (True, False)
         )
         assert np.abs(exact - quick).mean() < 6
         # The right window: a window one pixel off is further away.
-        shifted = images.window_of_pixels(files.decode(encoded), geometry, tf.constant(place) * 0.9)
+        shifted = images.crop_from_pixels(decoding.decode(encoded), resize_crop, tf.constant(place) * 0.9)
         if min(place) > 0:
             assert np.abs(exact - quick).mean() < np.abs(shifted.numpy() - quick).mean()

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from alexnet_tf.training.recipe import Recipe
-from alexnet_tf.training.recipes import ORIGINAL, PAPER, get_recipe
+from alexnet_tf.runs.recipe import Recipe
+from alexnet_tf.runs.recipes import ORIGINAL, PAPER, get_recipe
 from alexnet_tf.training.schedules import Plateau, schedule_factor, variable_rates
 
 
@@ -22,7 +22,7 @@ def test_original_milestones_biases_and_freeze():
     assert rates(67) == pytest.approx([1e-5, 0.02, 1e-4, 0.02])
     assert rates(72) == pytest.approx([0, 0, 1e-4, 0.02])
     assert rates(79) == pytest.approx([0, 0, 1e-5, 0.02])
-    assert not ORIGINAL.augmentation(67).colour_noise and ORIGINAL.augmentation(66).colour_noise
+    assert not ORIGINAL.augmentation(67).color_noise and ORIGINAL.augmentation(66).color_noise
 
 
 def test_plateau_divides_by_ten_at_most_three_times():
@@ -37,13 +37,13 @@ def test_plateau_divides_by_ten_at_most_three_times():
 
 
 def test_linear_with_warmup():
-    recipe = Recipe("test", schedule="linear", decay_share=0.5, warmup_steps=4)
+    recipe = Recipe("test", schedule="linear", decay_fraction=0.5, warmup_steps=4)
     factors = [schedule_factor(recipe, step, 10, 10, 0) for step in range(10)]
     assert factors == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1, 0.8, 0.6, 0.4, 0.2])
 
 
 def test_cosine_and_rates_that_grow_with_the_batch():
-    recipe = Recipe("test", schedule="cosine", learning_rate=0.1, rate_batch=256, batch_size=1024)
+    recipe = Recipe("test", schedule="cosine", learning_rate=0.1, lr_reference_batch_size=256, batch_size=1024)
     assert [schedule_factor(recipe, step, 4, 8, 0) for step in (0, 2, 4, 6)] == pytest.approx(
         [1, 0.5 + 0.125**0.5, 0.5, 0.5 - 0.125**0.5]
     )

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_tf.training import runs
+from alexnet_tf.runs.recipes import get_recipe
+from alexnet_tf.runs.run import load_run
 from alexnet_tf.training.loop import Options, train_and_evaluate
-from alexnet_tf.training.recipes import get_recipe
 from alexnet_tf.training.step import TrainStep
 
 
@@ -26,13 +26,13 @@ def recipe(tmp_path_factory):
 @pytest.fixture(scope="module")
 def one_a_call(recipe, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("one")
-    train_and_evaluate(recipe, workdir, Options("none", layers_every=0, steps_per_call=1))
+    train_and_evaluate(recipe, workdir, Options("none", layer_summaries_every=0, steps_per_call=1))
     return workdir
 
 
 def test_many_steps_a_call_are_the_same_steps(recipe, one_a_call, tmp_path):
-    train_and_evaluate(recipe, tmp_path, Options("none", layers_every=0, steps_per_call=4))
-    for a, b in zip(*(runs.load_run(workdir).model.get_weights() for workdir in (one_a_call, tmp_path)), strict=True):
+    train_and_evaluate(recipe, tmp_path, Options("none", layer_summaries_every=0, steps_per_call=4))
+    for a, b in zip(*(load_run(workdir).model.get_weights() for workdir in (one_a_call, tmp_path)), strict=True):
         np.testing.assert_array_equal(a, b)
     assert list(helpers.journal(tmp_path)) == list(helpers.journal(one_a_call)) == [10, 11, 20, 21]
 
@@ -41,7 +41,7 @@ def test_xla_gives_the_same_losses(recipe, tmp_path):
     still = dataclasses.replace(recipe, dropout=0.0, steps=5)
     losses = []
     for jit in ("false", "true"):
-        train_and_evaluate(still, tmp_path / jit, Options("none", layers_every=0, jit=jit, log_every=1))
+        train_and_evaluate(still, tmp_path / jit, Options("none", layer_summaries_every=0, jit=jit, log_every=1))
         losses.append([row["loss"] for row in helpers.journal(tmp_path / jit).values()])
     np.testing.assert_allclose(*losses, rtol=1e-4)
 

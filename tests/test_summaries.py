@@ -15,11 +15,12 @@ from tensorboard.plugins.hparams import metadata
 from alexnet_tf.data import datasets, images, pipeline
 from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.presets import get_preset
-from alexnet_tf.training import pictures, summaries, trace
+from alexnet_tf.plotting import pictures
+from alexnet_tf.runs.recipes import get_recipe
+from alexnet_tf.training import profiling, summaries
 from alexnet_tf.training.journal import Journal
 from alexnet_tf.training.loop import Options, train_and_evaluate
-from alexnet_tf.training.recipes import get_recipe
-from alexnet_tf.training.summaries import Summaries, Worst
+from alexnet_tf.training.summaries import HardestExamples, Summaries
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
 SCALARS = ("loss", "top1_error", "top5_error")
@@ -52,7 +53,7 @@ def recipe(tmp_path_factory):
     folder = helpers.dark_and_light(tmp_path_factory.mktemp("data") / "set")
     return get_recipe(
         "demo", dataset=f"folder:{folder}", width=1 / 16, image_size=67, batch_size=8, statistics_examples=16,
-        steps=4, evaluate_every=4, learning_rate=1e-4, dropout=0.5, colour_noise=True,
+        steps=4, evaluate_every=4, learning_rate=1e-4, dropout=0.5, color_noise=True,
     )  # fmt: skip
 
 
@@ -60,9 +61,9 @@ def recipe(tmp_path_factory):
 def logs(recipe, tmp_path_factory):
     """The logs of a run that was first ended at step 4, then made longer; traced in its second half."""
     workdir = tmp_path_factory.mktemp("runs") / "run"
-    train_and_evaluate(recipe, workdir, Options("none", log_every=2, layers_every=3))
+    train_and_evaluate(recipe, workdir, Options("none", log_every=2, layer_summaries_every=3))
     longer = dataclasses.replace(recipe, steps=8)
-    train_and_evaluate(longer, workdir, Options("none", log_every=2, layers_every=3, profile=range(5, 7)))
+    train_and_evaluate(longer, workdir, Options("none", log_every=2, layer_summaries_every=3, profile=range(5, 7)))
     return workdir / "logs"
 
 
@@ -98,9 +99,9 @@ def test_pictures(logs, recipe):
     assert _picture(train, "conv1_kernels", 8).shape == (2 * 48 + 36, 3 * 46 + 2, 3)
     shown = _picture(train, "augmented", 0)
     assert _steps(train, "augmented") == [0] and shown.shape == (73 + 6, 8 * 73 + 6, 3)
-    # The first image that the run learnt from, but for a flip and one shift of all its colours.
+    # The first image that the run learned from, but for a flip and one shift of all its colors.
     batches = pipeline.training_batches(
-        datasets.open_dataset(recipe.dataset).train, 2, 8, recipe.geometry, recipe.augmentation(0), 0, range(1)
+        datasets.open_dataset(recipe.dataset).train, 2, 8, recipe.resize_crop, recipe.augmentation(0), 0, range(1)
     )
     batch = next(iter(batches))
     image = images.flip(batch["image"], batch["flip"])[0].numpy().astype(np.int32)
@@ -124,7 +125,7 @@ def test_graph_and_hyperparameters(logs, recipe):
     ).hparams
     # Of the second command, which made the run longer.
     assert started["steps"].number_value == 8 and started["preset"].string_value == "paper"
-    assert started["colour_noise"].bool_value and "image_size" in started and "precision" in started
+    assert started["color_noise"].bool_value and "image_size" in started and "precision" in started
     experiment = metadata.parse_experiment_plugin_data(found["_hparams_/experiment"].plugin_data.content)
     assert {(info.name.group, info.name.tag) for info in experiment.metric_infos} == {
         ("validation", tag) for tag in SCALARS
@@ -139,18 +140,18 @@ def test_a_trace_is_written(logs):
 @pytest.mark.parametrize("text", ["", "5", "5,", "5,0", "-1,5", "1.5,2", "1,2,3", "a,b"])
 def test_bad_profiles_are_named(text):
     with pytest.raises(ValueError, match=f"profile must be START,COUNT.* Received: profile='{text}'"):
-        trace.parse(text)
+        profiling.parse(text)
 
 
 def test_a_profile_beyond_the_run_is_named(recipe, tmp_path):
-    assert trace.parse("2,3") == range(2, 5) and trace.parse(None) is None
+    assert profiling.parse("2,3") == range(2, 5) and profiling.parse(None) is None
     with pytest.raises(ValueError, match="within the 4 steps of the run. Received: profile=2,3, which ends at step 5"):
-        train_and_evaluate(recipe, tmp_path / "run", Options("none", profile=trace.parse("2,3")))
+        train_and_evaluate(recipe, tmp_path / "run", Options("none", profile=profiling.parse("2,3")))
     assert not (tmp_path / "run").exists()
 
 
 def test_calls_end_at_a_traces_bounds():
-    of_steps = trace.Trace(range(5, 7), None)
+    of_steps = profiling.Trace(range(5, 7), None)
     assert [of_steps.end_of_call(step, step + 10) for step in (0, 5, 7)] == [5, 7, 17]
 
 
@@ -167,7 +168,7 @@ def test_what_a_killed_run_wrote_is_forgotten(tmp_path):
 def test_watching_changes_nothing_and_two_replicas_show_the_same(recipe, tmp_path):
     recipe, checkpoints, events = dataclasses.replace(recipe, steps=2), {}, {}
     for name, strategy, every in (("watched", "none", 1), ("alone", "none", 0), ("two", "mirrored", 1)):
-        train_and_evaluate(recipe, tmp_path / name, Options(strategy, layers_every=every))
+        train_and_evaluate(recipe, tmp_path / name, Options(strategy, layer_summaries_every=every))
         checkpoints[name] = tf.train.load_checkpoint(str(tmp_path / name / "checkpoints"))
         events[name] = _events(tmp_path / name / "logs" / "train")
     names = [name for name in checkpoints["alone"].get_variable_to_shape_map() if name.endswith("VARIABLE_VALUE")]
@@ -237,7 +238,7 @@ def test_workers_but_the_chief_write_nothing(recipe, tmp_path):
 
 
 def test_the_worst_mistakes_by_hand():
-    worst = Worst(count=2)
+    worst = HardestExamples(count=2)
     probabilities = tf.constant([[0.6, 0.3, 0.1], [0.5, 0.1, 0.4], [0.9, 0.05, 0.05], [0.7, 0.1, 0.2]])
     numbers = tf.reshape(tf.range(4), [4, 1, 1, 1])
     for weights in ([1.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]):
@@ -252,8 +253,8 @@ def test_kernels_share_one_scale_and_towers_stand_apart():
     values[..., 0], values[..., 3] = 0.5, -1
     found = pictures.kernels(values, towers=2)
     assert found.shape == (2 * 48 + 36, 2 * 46 + 2, 3)
-    centre = lambda y, x: found[y + 20, x + 20, 0]  # noqa: E731
-    assert [centre(2, 2), centre(2, 48), centre(86, 2), centre(86, 48)] == [191, 128, 128, 0]
+    center = lambda y, x: found[y + 20, x + 20, 0]  # noqa: E731
+    assert [center(2, 2), center(2, 48), center(86, 2), center(86, 48)] == [191, 128, 128, 0]
     assert (found[48:84] == pictures.WHITE).all()
 
 
@@ -262,7 +263,7 @@ def test_captions():
     found = pictures.answer(photograph, "cat", ["dog" * 20, "cat"], [0.75, 0.25])
     assert found.shape == (134 + 3 * 20, 24 * 8, 3)
     bars = [
-        (found[y] == colour).all(axis=-1).sum() for y, colour in ((155, pictures.OTHER_BAR), (175, pictures.TRUE_BAR))
+        (found[y] == color).all(axis=-1).sum() for y, color in ((155, pictures.OTHER_BAR), (175, pictures.TRUE_BAR))
     ]
     assert bars == [144, 48]
     assert (found[137:150] == 0).all(axis=-1).any()  # Letters.

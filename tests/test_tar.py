@@ -33,8 +33,8 @@ def test_train_tar_of_tars_and_validation_with_its_ground_truth(imagenet):
 
 def test_in_the_pipeline(imagenet):
     dataset = datasets.open_dataset(f"tar:{imagenet}")
-    geometry = images.Geometry(76, 67)
-    batches = pipeline.training_batches(dataset.train, 3, 4, geometry, pipeline.Augmentation(), 0, range(3))
+    resize_crop = images.ResizeCrop(76, 67)
+    batches = pipeline.training_batches(dataset.train, 3, 4, resize_crop, pipeline.Augmentation(), 0, range(3))
     labels = np.concatenate([batch["label"] for batch in batches])
     assert sorted(labels) == [0] * 4 + [1] * 4 + [2] * 4
     assert all((batch["weight"].numpy() == 1).all() for batch in batches)
@@ -74,6 +74,6 @@ def test_a_tar_cut_short_later_is_skipped_not_fatal(imagenet):
     dataset = datasets.open_dataset(f"tar:{imagenet}")
     file = imagenet / tar.TRAIN
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    geometry = images.Geometry(76, 67)
-    weights = [batch["weight"] for batch in pipeline.evaluation_batches(dataset.train, 3, 4, geometry)]
+    resize_crop = images.ResizeCrop(76, 67)
+    weights = [batch["weight"] for batch in pipeline.evaluation_batches(dataset.train, 3, 4, resize_crop)]
     assert 0 < np.sum(weights) == 12 - len(dataset.train.skipped) < 12

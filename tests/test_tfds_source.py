@@ -9,7 +9,7 @@ from alexnet_tf.data import datasets, images, pipeline, sources
 
 
 class TinyDigits(tfds.core.GeneratorBasedBuilder):
-    """Twenty grey images of two classes, in one split."""
+    """Twenty gray images of two classes, in one split."""
 
     VERSION = tfds.core.Version("1.0.0")
 
@@ -37,8 +37,8 @@ def test_a_set_with_one_split_keeps_its_last_tenth(tmp_path, monkeypatch):
     assert (dataset.train.count, dataset.validation.count) == (18, 2)
 
     def pixels(start, stop, seed):
-        order = sources.Order(3, range(start // 3, stop // 3), seed)
-        batches = list(dataset.train.read(order, sources.Window(images.Geometry(8, 8))))
+        order = sources.Sampler(3, range(start // 3, stop // 3), seed)
+        batches = list(dataset.train.read(order, sources.Crop(images.ResizeCrop(8, 8))))
         values, labels = (np.concatenate([batch[key] for batch in batches]) for key in ("image", "label"))
         return list(zip(values[:, 0, 0, 0].tolist(), labels.tolist(), strict=True))
 
@@ -50,7 +50,7 @@ def test_a_set_with_one_split_keeps_its_last_tenth(tmp_path, monkeypatch):
 
 
 def _labels(split):
-    batches = pipeline.evaluation_batches(split, 1000, 2, images.Geometry(76, 67))
+    batches = pipeline.evaluation_batches(split, 1000, 2, images.ResizeCrop(76, 67))
     return [label for batch in batches for label in batch["label"].numpy()[batch["weight"].numpy() > 0]]
 
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_tf.evaluation.evaluate import Evaluator, sums
-from alexnet_tf.training import runs
+from alexnet_tf.evaluation.evaluator import Evaluator, sums
+from alexnet_tf.runs.recipes import get_recipe
+from alexnet_tf.runs.run import load_run
 from alexnet_tf.training.interruption import Interrupted, Stop
 from alexnet_tf.training.loop import Options, train_and_evaluate
-from alexnet_tf.training.recipes import get_recipe
 
 NARROW = {"width": 1 / 16, "image_size": 67, "batch_size": 8, "statistics_examples": 16}
 
@@ -38,7 +38,7 @@ def _losses(workdir):
 
 
 def _weights(workdir):
-    return runs.load_run(workdir).model.get_weights()
+    return load_run(workdir).model.get_weights()
 
 
 def test_learns_and_leaves_a_run(folder, tmp_path):
@@ -46,12 +46,12 @@ def test_learns_and_leaves_a_run(folder, tmp_path):
     result = train_and_evaluate(recipe, tmp_path / "run", Options("none"))
     assert result.examples == 14
     assert result.top1_error == 0
-    run = runs.load_run(tmp_path / "run")
+    run = load_run(tmp_path / "run")
     assert run.class_names == ("dark", "light") and run.recipe == recipe
-    again = Evaluator(run.model, 2, run.geometry, run.mean, batch_size=5)(run.dataset.validation)
+    again = Evaluator(run.model, 2, run.resize_crop, run.mean, batch_size=5)(run.dataset.validation)
     assert again.top1_error == result.top1_error and again.examples == 14
     assert again.loss == pytest.approx(result.loss, rel=1e-4)
-    ten = Evaluator(run.model, 2, run.geometry, run.mean, batch_size=5, views=10)(run.dataset.validation)
+    ten = Evaluator(run.model, 2, run.resize_crop, run.mean, batch_size=5, views=10)(run.dataset.validation)
     assert ten.examples == 14 and ten.top1_error <= 0.1
     assert json.loads((tmp_path / "run" / "result.json").read_text())["top1_error"] == 0
 
@@ -59,11 +59,11 @@ def test_learns_and_leaves_a_run(folder, tmp_path):
 @pytest.mark.parametrize("optimizer", ["paper_sgd", "adam"])
 def test_two_replicas_give_the_losses_of_one_device(folder, tmp_path, optimizer):
     # A batch that does not divide, and a rate at which losses stay near ln 2, where float32 has relative accuracy.
-    fields = {**NARROW, "batch_size": 7, "learning_rate": 1e-5, "optimizer": optimizer, "colour_noise": True}
+    fields = {**NARROW, "batch_size": 7, "learning_rate": 1e-5, "optimizer": optimizer, "color_noise": True}
     recipe = get_recipe("demo", dataset=folder, steps=50, evaluate_every=25, **fields)
     losses = {}
     for strategy in ("none", "mirrored"):
-        train_and_evaluate(recipe, tmp_path / strategy, Options(strategy, layers_every=0, log_every=1))
+        train_and_evaluate(recipe, tmp_path / strategy, Options(strategy, layer_summaries_every=0, log_every=1))
         losses[strategy] = _losses(tmp_path / strategy)
     assert len(tf.config.list_logical_devices("CPU")) == 2
     assert losses["none"].keys() == losses["mirrored"].keys() and len(losses["none"]) == 50
@@ -77,12 +77,13 @@ import sys
 
 import conftest  # Two logical devices.
 from alexnet_tf.training.loop import Options, train_and_evaluate
-from alexnet_tf.training.recipes import get_recipe
+from alexnet_tf.runs.recipes import get_recipe
+from alexnet_tf.runs.run import load_run
 
 narrow = {"width": 0.0625, "image_size": 67, "batch_size": 8, "steps": 4, "statistics_examples": 8}
 recipe = get_recipe("demo", preset="bn", initialization="preset", **narrow)
 for strategy in ("none", "mirrored"):
-    print(train_and_evaluate(recipe, f"{sys.argv[1]}/{strategy}", Options(strategy, layers_every=0)).loss)
+    print(train_and_evaluate(recipe, f"{sys.argv[1]}/{strategy}", Options(strategy, layer_summaries_every=0)).loss)
 """
 
 
@@ -123,11 +124,11 @@ def test_unusable_workdirs(folder, tmp_path):
         train_and_evaluate(recipe, tmp_path, helpers.UNWATCHED)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "set"]
     with pytest.raises(ValueError, match="workdir must hold a run"):
-        runs.load_run(tmp_path)
+        load_run(tmp_path)
 
 
 def _stopped(stop):
-    stop.wished, stop.signal = tf.Variable(1.0), signal.SIGINT
+    stop.requested, stop.signal = tf.Variable(1.0), signal.SIGINT
 
 
 def test_a_stop_saves_and_the_run_goes_on(folder, tmp_path, monkeypatch):

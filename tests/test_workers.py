@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from commands import Command
 
-from alexnet_tf.training import distribution, meeting, runs
+from alexnet_tf.runs.recipes import get_recipe
+from alexnet_tf.runs.run import load_run
+from alexnet_tf.training import distribution, rendezvous
 from alexnet_tf.training.loop import Options, train_and_evaluate
-from alexnet_tf.training.recipes import get_recipe
 from tools.workers import environment_of, free_addresses
 
 # A rate at which losses stay near ln 2: at losses near 0, float32 leaves no relative accuracy.
@@ -35,7 +36,7 @@ def _recipe(folder, steps):
 def _start(folder, workdir, steps, environment, **changed):
     fields = {**FIELDS, "recipe": "demo", "dataset": f"folder:{folder}", "steps": steps, "log_every": 1, **changed}
     flags = (f"--{name}={value}" for name, value in fields.items())
-    return Command("train", f"--workdir={workdir}", "--layers_every=0", *flags, environment=environment)
+    return Command("train", f"--workdir={workdir}", "--layer_summaries_every=0", *flags, environment=environment)
 
 
 def _finish(processes, seconds=240):
@@ -62,7 +63,7 @@ def test_workers_give_the_losses_of_one_device(folder, tmp_path, workers):
     processes = [_start(folder, tmp_path / "many", 50, environment) for environment in environments]
     errors = _finish(processes)
     assert [process.returncode for process in processes] == [0] * workers, errors
-    train_and_evaluate(_recipe(folder, 50), tmp_path / "one", Options("none", layers_every=0, log_every=1))
+    train_and_evaluate(_recipe(folder, 50), tmp_path / "one", Options("none", layer_summaries_every=0, log_every=1))
     one, many = (helpers.journal(tmp_path / name) for name in ("one", "many"))
     assert list(one) == list(many) == list(range(1, 51))
     difference = max(abs(many[step]["loss"] / one[step]["loss"] - 1) for step in one)
@@ -95,7 +96,7 @@ def test_a_killed_worker_ends_the_other_and_both_go_on(folder, tmp_path):
     errors = _finish(processes)
     assert [process.returncode for process in processes] == [0, 0], errors
     train_and_evaluate(_recipe(folder, 80), tmp_path / "one", helpers.UNWATCHED)
-    one, two = (runs.load_run(tmp_path / name).model.get_weights() for name in ("one", "two"))
+    one, two = (load_run(tmp_path / name).model.get_weights() for name in ("one", "two"))
     for expected, found in zip(one, two, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
@@ -121,7 +122,7 @@ def test_a_silent_peer_is_named():
         listens.bind(("localhost", int(addresses[1].rpartition(":")[2])))
         listens.listen()
         with pytest.raises(ValueError, match=f"within 1 s. No answer from {addresses[1]}, {addresses[2]}"):
-            meeting.meet(addresses, 0, {}, seconds=1)
+            rendezvous.meet(addresses, 0, {}, seconds=1)
 
 
 def test_a_taken_address_is_named():
@@ -130,7 +131,7 @@ def test_a_taken_address_is_named():
         taken.listen()
         address = f"localhost:{taken.getsockname()[1]}"
         with pytest.raises(ValueError, match=f"cannot be used: Address already in use. Received: {address}"):
-            meeting.meet([address, "localhost:1"], 0, {}, seconds=1)
+            rendezvous.meet([address, "localhost:1"], 0, {}, seconds=1)
 
 
 @pytest.mark.parametrize(

@@ -21,12 +21,12 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from alexnet_tf.cli import common  # noqa: E402
 from alexnet_tf.cli.startup import tf  # noqa: E402
 from alexnet_tf.data import shapes  # noqa: E402
-from alexnet_tf.serving.export import export  # noqa: E402
-from alexnet_tf.serving.formats import FORMATS  # noqa: E402
-from alexnet_tf.serving.runners import open_runner  # noqa: E402
+from alexnet_tf.exporting.export import export  # noqa: E402
+from alexnet_tf.exporting.formats import FORMATS  # noqa: E402
+from alexnet_tf.inference.runners import open_runner  # noqa: E402
+from alexnet_tf.runs.recipes import get_recipe  # noqa: E402
+from alexnet_tf.runs.run import load_run  # noqa: E402
 from alexnet_tf.training.loop import train_and_evaluate  # noqa: E402
-from alexnet_tf.training.recipes import get_recipe  # noqa: E402
-from alexnet_tf.training.runs import load_run  # noqa: E402
 
 APPS = pathlib.Path(__file__).resolve().parent.parent / "export" / "apps"
 KINDS = ("saved_model", "tflite", "tflite_float16", "tflite_int8", "onnx")

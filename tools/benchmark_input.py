@@ -23,7 +23,7 @@ from tools.benchmark_step import paper_step, timed  # noqa: E402
 from tools.rounds import medians  # noqa: E402
 
 BATCH, WARM_UP, ROUNDS = 128, 4, 3
-GEOMETRY = images.Geometry(256, 227)
+GEOMETRY = images.ResizeCrop(256, 227)
 MEAN = np.array([123.0, 117.0, 104.0], np.float32)
 REPEATS = 10  # Each photograph appears so often, so that a round is long enough.
 
@@ -116,8 +116,8 @@ def _training_batches(name, batch_size=BATCH):
 
 def _ours(name, epochs=1):
     batches = _training_batches(name)
-    mean, axes = tf.constant(MEAN), [tf.constant(a) for a in statistics.IMAGENET_AXES]
-    return _rate(lambda: (pipeline.network_input(batch, mean, axes) for batch in batches), epochs)
+    mean, color_pca = tf.constant(MEAN), [tf.constant(a) for a in statistics.IMAGENET_COLOR_PCA]
+    return _rate(lambda: (pipeline.network_input(batch, mean, color_pca) for batch in batches), epochs)
 
 
 def _decode(folder):
@@ -130,12 +130,12 @@ def _decode(folder):
 def _keras(folder):
     import keras
 
-    axes = [tf.constant(a) for a in statistics.IMAGENET_AXES]
+    axes = [tf.constant(a) for a in statistics.IMAGENET_COLOR_PCA]
     crop, mirror = keras.layers.RandomCrop(227, 227), keras.layers.RandomFlip("horizontal")
 
     def augment(batch, labels):
         batch = mirror(crop(batch, training=True), training=True) - MEAN
-        return images.add_colour_noise(batch, tf.random.normal([tf.shape(batch)[0], 3], stddev=0.1), *axes)
+        return images.add_color_noise(batch, tf.random.normal([tf.shape(batch)[0], 3], stddev=0.1), *axes)
 
     batches = keras.utils.image_dataset_from_directory(
         folder / "train", batch_size=BATCH, image_size=(256, 256), crop_to_aspect_ratio=True, seed=0, verbose=False
@@ -150,7 +150,7 @@ def _torch(folder):
     loader = torch.utils.data.DataLoader(
         _PillowImages(files), batch_size=BATCH, shuffle=True, num_workers=2, multiprocessing_context="fork"
     )
-    values, vectors = (torch.from_numpy(a) for a in statistics.IMAGENET_AXES)
+    values, vectors = (torch.from_numpy(a) for a in statistics.IMAGENET_COLOR_PCA)
 
     def finish(batch):
         flips = torch.rand(len(batch)) < 0.5
@@ -187,7 +187,7 @@ def _training(name, constant=False):
 
     @tf.function(jit_compile=False)
     def step(batch):
-        return train(pipeline.network_input(batch, MEAN, statistics.IMAGENET_AXES), batch["label"])
+        return train(pipeline.network_input(batch, MEAN, statistics.IMAGENET_COLOR_PCA), batch["label"])
 
     first = next(batches)
     return timed(lambda: step(first if constant else next(batches)).numpy(), steps=3)

@@ -72,8 +72,8 @@ def _our_loop():
     """What `alexnet-tf train` does between validations, on one image that costs nothing to read."""
     from alexnet_tf.data import sources
     from alexnet_tf.data.statistics import Sums
+    from alexnet_tf.runs.recipes import get_recipe
     from alexnet_tf.training.loop import Options, Trainer
-    from alexnet_tf.training.recipes import get_recipe
 
     import numpy as np  # isort: skip
     import tensorflow as tf  # isort: skip - after the package, which sets it up

@@ -10,12 +10,12 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from alexnet_tf.cli import common  # noqa: E402
 from alexnet_tf.cli.startup import tf  # noqa: E402
 from alexnet_tf.data import shapes  # noqa: E402
-from alexnet_tf.serving.export import export  # noqa: E402
-from alexnet_tf.serving.runners import open_runner  # noqa: E402
+from alexnet_tf.exporting.export import export  # noqa: E402
+from alexnet_tf.inference.runners import open_runner  # noqa: E402
+from alexnet_tf.runs.recipes import get_recipe  # noqa: E402
+from alexnet_tf.runs.run import load_run  # noqa: E402
 from alexnet_tf.training.interruption import Interrupted  # noqa: E402
 from alexnet_tf.training.loop import train_and_evaluate  # noqa: E402
-from alexnet_tf.training.recipes import get_recipe  # noqa: E402
-from alexnet_tf.training.runs import load_run  # noqa: E402
 
 
 def main():

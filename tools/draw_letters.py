@@ -1,6 +1,6 @@
 """Draws the letters that captions are set in: `python tools/draw_letters.py alexnet_tf/training/letters.png`.
 
-Each of `pictures.LETTERS` in DejaVu Sans Mono, which comes with Matplotlib, one beside the other in grey levels.
+Each of `pictures.LETTERS` in DejaVu Sans Mono, which comes with Matplotlib, one beside the other in gray levels.
 """
 
 import pathlib
@@ -11,7 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import matplotlib  # noqa: E402
 from PIL import Image, ImageDraw, ImageFont  # noqa: E402
 
-from alexnet_tf.training.pictures import LETTER, LETTERS  # noqa: E402
+from alexnet_tf.plotting.pictures import LETTER, LETTERS  # noqa: E402
 
 SIZE = 13  # At which a letter is 8 pixels wide.
 

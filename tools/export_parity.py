@@ -13,14 +13,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from alexnet_tf.cli import common  # noqa: E402
 from alexnet_tf.data import datasets, pipeline  # noqa: E402
-from alexnet_tf.data.images import Geometry  # noqa: E402
+from alexnet_tf.data.images import ResizeCrop  # noqa: E402
+from alexnet_tf.exporting.export import export  # noqa: E402
+from alexnet_tf.exporting.formats import FORMATS  # noqa: E402
+from alexnet_tf.inference.predictor import Classifier  # noqa: E402
 from alexnet_tf.models.builder import AlexNet  # noqa: E402
 from alexnet_tf.models.presets import get_preset  # noqa: E402
-from alexnet_tf.serving.classifier import Classifier  # noqa: E402
-from alexnet_tf.serving.export import export  # noqa: E402
-from alexnet_tf.serving.formats import FORMATS  # noqa: E402
 
-CLASSES, IMAGES, GREY = 1000, 32, 120.0
+CLASSES, IMAGES, GRAY = 1000, 32, 120.0
 # A photograph's pixels vary by about this much round their mean.
 DEVIATION = 60
 
@@ -34,11 +34,11 @@ def main():
     model = AlexNet(preset, classes=CLASSES)
     first = model.get_layer("conv1").kernel
     first.assign(first / DEVIATION)
-    geometry = Geometry(preset.preprocessing.resize, preset.input_size)
+    resize_crop = ResizeCrop(preset.preprocessing.resize, preset.input_size)
     names = tuple(f"class {number}" for number in range(CLASSES))
-    classifier = Classifier(model, GREY, geometry.resize, geometry.crop, names)
+    classifier = Classifier(model, GRAY, resize_crop.resize, resize_crop.crop, names)
     split = datasets.open_dataset(options.dataset, seed=0).validation
-    images = next(iter(pipeline.evaluation_batches(split, CLASSES, IMAGES, geometry)))["image"].numpy()
+    images = next(iter(pipeline.evaluation_batches(split, CLASSES, IMAGES, resize_crop)))["image"].numpy()
     with tempfile.TemporaryDirectory() as out:
         common.print_parity(export(classifier, f"{out}/export", list(FORMATS), images, preset.name))
 

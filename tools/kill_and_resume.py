@@ -116,7 +116,7 @@ def _steps(workdir):
 def _difference(one, other):
     import numpy as np
 
-    from alexnet_tf.training.runs import load_run
+    from alexnet_tf.runs.run import load_run
 
     pairs = zip(load_run(one).model.get_weights(), load_run(other).model.get_weights(), strict=True)
     return max(float(np.abs(a - b).max()) for a, b in pairs)

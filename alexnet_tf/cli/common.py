@@ -9,8 +9,8 @@ import sys
 from absl import app, flags, logging
 
 from alexnet_tf.cli.startup import tf
-from alexnet_tf.serving.classifier import Classifier
-from alexnet_tf.training.checkpoints import SaveError
+from alexnet_tf.inference.predictor import Classifier
+from alexnet_tf.runs.checkpoints import SaveError
 
 USER_ERRORS = (
     ValueError, FloatingPointError, OSError, SaveError, tf.errors.InvalidArgumentError,
@@ -21,8 +21,8 @@ NO_IMAGE = "not a JPEG, PNG, GIF or BMP image"
 
 # What TensorFlow makes of `tf.debugging.Assert(condition, [message, value])`.
 _ASSERTION = re.compile(r"assertion failed: \[(.*?)\] \[(.*?)\]")
-# The colours of a terminal, which Keras puts into messages.
-_COLOURS = re.compile(r"\x1b\[\d+m")
+# The colors of a terminal, which Keras puts into messages.
+_COLORS = re.compile(r"\x1b\[\d+m")
 # What absl says of a required flag.
 _MISSING = re.compile(r"flag --(\w+)=None: Flag --\1 must have a value other than None\.")
 
@@ -97,7 +97,7 @@ def no_arguments(argv):
 
 def classifier(run):
     """The `Classifier` of a `Run`."""
-    return Classifier(run.model, run.mean, run.geometry.resize, run.geometry.crop, run.class_names)
+    return Classifier(run.model, run.mean, run.resize_crop.resize, run.resize_crop.crop, run.class_names)
 
 
 def counted(count, noun):
@@ -117,6 +117,6 @@ def print_parity(rows):
 
 def one_line(error):
     """An error's message on one line, without what TensorFlow puts round a failed assertion."""
-    text = " ".join(_COLOURS.sub("", getattr(error, "message", None) or str(error)).split())
+    text = " ".join(_COLORS.sub("", getattr(error, "message", None) or str(error)).split())
     failed = _ASSERTION.search(text)
     return " ".join(failed.groups()) if failed else text

@@ -3,12 +3,12 @@
 alexnet-tf draw FIGURE --workdir=DIR --out=FILE.png
 
 FIGURE is one of
-  filters       conv1's kernels as colours, tower by tower (Figure 3 of the paper)
+  filters       conv1's kernels as colors, tower by tower (Figure 3 of the paper)
   predictions   validation images with their five most probable labels (Figure 4, left)
-  neighbours    the training images that the last hidden layer finds nearest (Figure 4, right)
+  neighbors    the training images that the last hidden layer finds nearest (Figure 4, right)
   architecture  the layers with their sizes, towers apart (Figure 2); of a run or of --preset=NAME
   curves        losses and errors of any number of runs over each other: --workdir=DIR,DIR
-  occlusion     one image: how a class's probability falls as a grey square hides parts of it
+  occlusion     one image: how a class's probability falls as a gray square hides parts of it
 """
 
 import pathlib
@@ -17,36 +17,36 @@ from absl import flags
 
 from alexnet_tf.cli import common
 from alexnet_tf.cli.startup import tf
-from alexnet_tf.figures import check_matplotlib
-from alexnet_tf.models import anatomy
+from alexnet_tf.inference.predictor import check_layer, prepare
+from alexnet_tf.models import cost
 from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.presets import PRESETS
-from alexnet_tf.serving.classifier import check_layer, prepare
+from alexnet_tf.plotting import check_matplotlib
+from alexnet_tf.runs.progress import Progress
+from alexnet_tf.runs.run import load_run
 from alexnet_tf.training.journal import read_metrics
-from alexnet_tf.training.progress import Progress
-from alexnet_tf.training.runs import load_run
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("workdir", [], "directory of the run; of several for curves, with commas between")
 flags.DEFINE_string("out", None, "file to write: .png, .svg, .pdf or another that Matplotlib knows", required=True)
 flags.DEFINE_bool("best", False, "the checkpoint with the lowest validation error instead of the newest")
-flags.DEFINE_integer("count", None, "predictions: images, 8; neighbours: queries, 5", lower_bound=1)
-flags.DEFINE_integer("seed", 0, "predictions, neighbours: which images", lower_bound=0)
-flags.DEFINE_string("layer", "fc7", "neighbours: whose activations are compared")
-flags.DEFINE_integer("examples", 5000, "neighbours: training images that are searched", lower_bound=1)
+flags.DEFINE_integer("count", None, "predictions: images, 8; neighbors: queries, 5", lower_bound=1)
+flags.DEFINE_integer("seed", 0, "predictions, neighbors: which images", lower_bound=0)
+flags.DEFINE_string("layer", "fc7", "neighbors: whose activations are compared")
+flags.DEFINE_integer("examples", 5000, "neighbors: training images that are searched", lower_bound=1)
 flags.DEFINE_string("label", None, "occlusion: the class that is looked at; the most probable one if not given")
 flags.DEFINE_string("preset", None, f"architecture: {', '.join(PRESETS)}, instead of a run")
 flags.DEFINE_enum("by", "epoch", ("epoch", "step"), "curves: what lies along the axis")
 
 _USED_BY = {
-    "count": ("predictions", "neighbours"),
-    "seed": ("predictions", "neighbours"),
-    "layer": ("neighbours",),
-    "examples": ("neighbours",),
+    "count": ("predictions", "neighbors"),
+    "seed": ("predictions", "neighbors"),
+    "layer": ("neighbors",),
+    "examples": ("neighbors",),
     "label": ("occlusion",),
     "preset": ("architecture",),
     "by": ("curves",),
-    "best": ("filters", "predictions", "neighbours", "architecture", "occlusion"),
+    "best": ("filters", "predictions", "neighbors", "architecture", "occlusion"),
 }
 
 
@@ -54,7 +54,7 @@ def main(argv):
     """Draws one figure and says where it is."""
     figure, images = _figure(argv[1:])
     check_matplotlib("draw")
-    from alexnet_tf.figures import style
+    from alexnet_tf.plotting import style
 
     style.check_suffix(FLAGS.out)
     common.check_out(FLAGS.out)
@@ -90,38 +90,38 @@ def _run():
 
 
 def _filters():
-    from alexnet_tf.figures import filters
+    from alexnet_tf.plotting import filters
 
     model = _run().model
-    return filters.draw(model.get_layer("conv1").kernel.numpy(), anatomy.towers(model))
+    return filters.draw(model.get_layer("conv1").kernel.numpy(), cost.towers(model))
 
 
 def _predictions():
-    from alexnet_tf.figures import predictions
+    from alexnet_tf.plotting import predictions
 
     run = _run()
     found = predictions.choose(common.classifier(run), run.dataset.validation, FLAGS.count or 8, FLAGS.seed)
     return predictions.draw(found, run.class_names)
 
 
-def _neighbours():
-    from alexnet_tf.figures import neighbours
+def _neighbors():
+    from alexnet_tf.plotting import neighbors
 
     run, layer = _run(), FLAGS.layer
     classifier, train = common.classifier(run), run.dataset.train
     check_layer(layer, classifier.outputs)
-    queries, labels = neighbours.choose(classifier, run.dataset.validation, FLAGS.count or 5, FLAGS.seed)
+    queries, labels = neighbors.choose(classifier, run.dataset.validation, FLAGS.count or 5, FLAGS.seed)
     examples = min(FLAGS.examples, train.count)
     progress = Progress("searching", examples)
-    nearest = neighbours.search(
+    nearest = neighbors.search(
         classifier, train, queries, layer, examples=examples, seed=FLAGS.seed, progress=progress.update
     )
     title = f"nearest in {layer} of {examples:,} training images; numbers are Euclidean distances"
-    return neighbours.draw(queries, labels, nearest, run.class_names, title)
+    return neighbors.draw(queries, labels, nearest, run.class_names, title)
 
 
 def _architecture():
-    from alexnet_tf.figures import architecture
+    from alexnet_tf.plotting import architecture
 
     if FLAGS.preset:
         name, model = FLAGS.preset, AlexNet(FLAGS.preset)
@@ -132,14 +132,14 @@ def _architecture():
 
 
 def _curves():
-    from alexnet_tf.figures import curves
+    from alexnet_tf.plotting import curves
 
     rows = [(read_metrics(workdir, "train"), read_metrics(workdir, "validation")) for workdir in FLAGS.workdir]
     return curves.draw(dict(zip(curves.names(FLAGS.workdir), rows, strict=True)), FLAGS.by)
 
 
 def _occlusion(image):
-    from alexnet_tf.figures import occlusion
+    from alexnet_tf.plotting import occlusion
 
     try:
         encoded = pathlib.Path(image).read_bytes()
@@ -149,7 +149,7 @@ def _occlusion(image):
     if FLAGS.label is not None and FLAGS.label not in run.class_names:
         raise ValueError(f"label must be one of {', '.join(run.class_names[:20])}. Received: label={FLAGS.label!r}")
     try:
-        pixels = prepare(encoded, run.geometry.resize, run.geometry.crop).numpy()
+        pixels = prepare(encoded, run.resize_crop.resize, run.resize_crop.crop).numpy()
     except tf.errors.InvalidArgumentError as error:
         raise ValueError(f"IMAGE must be a JPEG, PNG, GIF or BMP image. Received: {image}") from error
     classifier = common.classifier(run)
@@ -163,7 +163,7 @@ def _occlusion(image):
 _DRAW = {
     "filters": _filters,
     "predictions": _predictions,
-    "neighbours": _neighbours,
+    "neighbors": _neighbors,
     "architecture": _architecture,
     "curves": _curves,
     "occlusion": _occlusion,

@@ -14,12 +14,12 @@ from absl import flags
 from alexnet_tf.cli import common
 from alexnet_tf.cli.startup import tf
 from alexnet_tf.data.datasets import open_dataset
-from alexnet_tf.data.images import Geometry
-from alexnet_tf.evaluation import ensemble
-from alexnet_tf.evaluation.evaluate import Evaluator
-from alexnet_tf.serving.runners import open_runner, saved_model_of
-from alexnet_tf.training.progress import Progress
-from alexnet_tf.training.runs import is_run, load_run
+from alexnet_tf.data.images import ResizeCrop
+from alexnet_tf.evaluation import ensembles
+from alexnet_tf.evaluation.evaluator import Evaluator
+from alexnet_tf.inference.runners import open_runner, saved_model_of
+from alexnet_tf.runs.progress import Progress
+from alexnet_tf.runs.run import is_run, load_run
 
 SEARCH = "search"
 # Which images these hold out does not depend on a seed.
@@ -31,7 +31,7 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("dataset", None, "another dataset of the same classes; its validation part is used")
 flags.DEFINE_bool("best", False, "the checkpoint with the lowest validation error instead of the newest")
-flags.DEFINE_integer("views", 1, "1: the centre; 10: corners, centre and their mirror images")
+flags.DEFINE_integer("views", 1, "1: the center; 10: corners, center and their mirror images")
 flags.DEFINE_integer("batch_size", 64, "images at a time", lower_bound=1)
 flags.DEFINE_string(
     "ensemble_weights", None,
@@ -59,21 +59,21 @@ def _evaluate_one(path):
     dataset = _dataset([run], run.class_names)
     progress = Progress("evaluating", dataset.validation.count)
     classes = len(run.class_names)
-    evaluate = Evaluator(run.model, classes, run.geometry, run.mean, FLAGS.batch_size, FLAGS.views)
-    result = evaluate(dataset.validation, lambda count, wishes: progress.update(count))
+    evaluate = Evaluator(run.model, classes, run.resize_crop, run.mean, FLAGS.batch_size, FLAGS.views)
+    result = evaluate(dataset.validation, lambda count, stop_requested: progress.update(count))
     print(json.dumps(dataclasses.asdict(result)) if FLAGS.json else _line(result))
 
 
 def _evaluate_several(paths, weights):
     """Prints each network's errors and, where there are several, those of their mean."""
     runs = {path: load_run(path, FLAGS.best) for path in paths if is_run(path)}
-    members = [ensemble.member_of(runs[path]) if path in runs else _exported(path) for path in paths]
-    ensemble.check(members)
+    members = [ensembles.member_of(runs[path]) if path in runs else _exported(path) for path in paths]
+    ensembles.check(members)
     split = _dataset(list(runs.values()), members[0].class_names).validation
     progress = Progress("evaluating", split.count)
-    predictions = ensemble.predict(members, split, FLAGS.batch_size, FLAGS.views, progress.update)
+    predictions = ensembles.predict(members, split, FLAGS.batch_size, FLAGS.views, progress.update)
     if weights == SEARCH:
-        weights = ensemble.searched_weights(predictions.part(slice(0, None, 2))).tolist()
+        weights = ensembles.searched_weights(predictions.part(slice(0, None, 2))).tolist()
         predictions = predictions.part(slice(1, None, 2))
     alone = [predictions.result(row) for row in np.eye(len(members))]
     mean, equal = predictions.result(weights), predictions.result(np.ones(len(members)))
@@ -133,7 +133,7 @@ def _exported(path):
         found = tf.numpy_function(classify, [pixels], tf.float32)
         return tf.ensure_shape(found, [None, len(runner.class_names)])
 
-    return ensemble.Member(path, runner.class_names, Geometry(runner.resize, runner.crop), probabilities)
+    return ensembles.Member(path, runner.class_names, ResizeCrop(runner.resize, runner.crop), probabilities)
 
 
 def _dataset(runs, class_names):

@@ -1,6 +1,6 @@
 """Repeats one of the paper's comparisons: trains its variants, prints a table, draws a plot.
 
-NAME is relu_vs_tanh, pooling, lrn, towers, dropout, colour_noise, views or ensemble.
+NAME is relu_vs_tanh, pooling, lrn, towers, dropout, color_noise, views or ensemble.
 
 alexnet-tf experiment NAME --quick
 """
@@ -11,8 +11,8 @@ from absl import flags
 
 from alexnet_tf.cli import common
 from alexnet_tf.experiments import report
-from alexnet_tf.experiments.catalogue import get_experiment
-from alexnet_tf.figures import check_matplotlib
+from alexnet_tf.experiments.catalog import get_experiment
+from alexnet_tf.plotting import check_matplotlib
 from alexnet_tf.training.interruption import Interrupted
 
 FLAGS = flags.FLAGS

@@ -6,9 +6,9 @@ alexnet-tf export --workdir=DIR --out=DIR
 from absl import flags
 
 from alexnet_tf.cli import common
-from alexnet_tf.serving.export import check, export
-from alexnet_tf.serving.formats import DEFAULT_FORMATS, FORMATS, Options
-from alexnet_tf.training.runs import load_run
+from alexnet_tf.exporting.export import check, export
+from alexnet_tf.exporting.formats import DEFAULT_FORMATS, FORMATS, Options
+from alexnet_tf.runs.run import load_run
 
 PARITY_IMAGES, CALIBRATION_IMAGES = 32, 100
 

@@ -11,9 +11,9 @@ from absl import flags
 from alexnet_tf.cli import common
 from alexnet_tf.data.datasets import open_dataset
 from alexnet_tf.data.folder import files_split
-from alexnet_tf.serving import features
-from alexnet_tf.training.progress import Progress
-from alexnet_tf.training.runs import is_run, load_run
+from alexnet_tf.inference import features
+from alexnet_tf.runs.progress import Progress
+from alexnet_tf.runs.run import is_run, load_run
 
 PARTS = ("all", "train", "validation")
 

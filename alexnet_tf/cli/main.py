@@ -12,7 +12,7 @@ COMMANDS = {
     "export": "write a SavedModel and TFLite files",
     "verify": "check an export on this machine",
     "predict": "label image files",
-    "draw": "pictures of a run: kernels, predictions, neighbours, layers, curves, occlusion",
+    "draw": "pictures of a run: kernels, predictions, neighbors, layers, curves, occlusion",
     "features": "a layer's output for image files or a dataset",
     "experiment": "repeat one of the paper's comparisons",
     "presets": "the networks side by side",

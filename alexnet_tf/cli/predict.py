@@ -11,8 +11,8 @@ from absl import flags
 
 from alexnet_tf.cli import common
 from alexnet_tf.cli.startup import tf
-from alexnet_tf.serving.runners import classifier_runner, open_runner
-from alexnet_tf.training.runs import is_run, load_run
+from alexnet_tf.inference.runners import classifier_runner, open_runner
+from alexnet_tf.runs.run import is_run, load_run
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "a run's workdir, an export's directory, or a .tflite or .onnx file", required=True)

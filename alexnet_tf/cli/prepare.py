@@ -12,9 +12,9 @@ from alexnet_tf.cli import common
 from alexnet_tf.cli.startup import tf  # noqa: F401
 from alexnet_tf.data import records
 from alexnet_tf.data.datasets import open_dataset
-from alexnet_tf.data.encoded import NAMED
+from alexnet_tf.data.file_split import NAMED
 from alexnet_tf.data.prepare import Form, prepare
-from alexnet_tf.training.progress import Progress
+from alexnet_tf.runs.progress import Progress
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("dataset", None, "folder:PATH, tar:PATH (e.g. ImageNet's files) or tfds:NAME", required=True)

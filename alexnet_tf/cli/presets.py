@@ -9,7 +9,7 @@ import json
 from absl import flags
 
 from alexnet_tf.cli import common
-from alexnet_tf.models.anatomy import stages
+from alexnet_tf.models.cost import stages
 from alexnet_tf.models.presets import LENET5, PRESETS
 
 ABREAST = 3  # A terminal of a hundred columns.

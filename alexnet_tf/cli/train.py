@@ -11,13 +11,13 @@ import typing
 from absl import flags
 
 from alexnet_tf.cli import common
+from alexnet_tf.runs.recipe import Recipe
+from alexnet_tf.runs.recipes import RECIPES, get_recipe
 from alexnet_tf.training.distribution import LOST_WORKER_EXIT_CODE, STRATEGIES, LostWorkerError
 from alexnet_tf.training.interruption import Interrupted
 from alexnet_tf.training.loop import Options, train_and_evaluate
-from alexnet_tf.training.recipe import Recipe
-from alexnet_tf.training.recipes import RECIPES, get_recipe
+from alexnet_tf.training.profiling import parse
 from alexnet_tf.training.step import JIT
-from alexnet_tf.training.trace import parse
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("recipe", None, f"how to train: {', '.join(RECIPES)}", required=True)
@@ -32,7 +32,7 @@ flags.DEFINE_enum("jit", Options.jit, JIT, "whether XLA compiles the network; au
 flags.DEFINE_integer("steps_per_call", None, "steps without a return to Python; 1 on CPUs, 10 on GPUs", lower_bound=1)
 flags.DEFINE_integer("log_every", Options.log_every, "steps between two lines of metrics", lower_bound=1)
 flags.DEFINE_integer(
-    "layers_every", Options.layers_every,
+    "layer_summaries_every", Options.layer_summaries_every,
     "steps between two looks at the layers for TensorBoard, besides those at validations; 0: scalars of the run "
     "alone", lower_bound=0,
 )  # fmt: skip

@@ -6,7 +6,7 @@ alexnet-tf verify exported
 import sys
 
 from alexnet_tf.cli import common
-from alexnet_tf.serving.export import verify
+from alexnet_tf.exporting.export import verify
 
 
 def main(argv):

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from alexnet_tf.data.encoded import FileSplit, check_classes, flat, hold_out
+from alexnet_tf.data.file_split import FileSplit, check_classes, flat, hold_out
 from alexnet_tf.data.sources import Dataset
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")

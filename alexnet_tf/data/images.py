@@ -12,21 +12,21 @@ VIEWS = 10
 
 
 @dataclasses.dataclass(frozen=True)
-class Geometry:
+class ResizeCrop:
     """Sizes in pixels: the shorter side is resized to `resize`, a window of `crop` is cut from the central square."""
 
     resize: int
     crop: int
 
     @property
-    def places(self):
-        """The number of places that a window can have each way."""
+    def offsets_per_axis(self):
+        """The number of offsets that a window can have each way."""
         return self.resize - self.crop + 1
 
     @property
-    def centre(self):
-        """The place of the central window, for both axes; a pixel nearer to the top and left if it cannot be exact."""
-        return ((self.resize - self.crop) // 2 + 0.5) / self.places
+    def center_offset(self):
+        """The offset of the central crop, on both axes; rounded toward the top left corner where the margin is odd."""
+        return ((self.resize - self.crop) // 2 + 0.5) / self.offsets_per_axis
 
 
 def resize_shorter_side(image, side):
@@ -80,16 +80,16 @@ def flip(images, flags):
     return tf.where(flags[:, None, None, None], images[:, :, ::-1], images)
 
 
-def add_colour_noise(images, strengths, eigenvalues, eigenvectors):
-    """Shifts each image's colour along the principal axes of the training set's colours.
+def add_color_noise(images, strengths, eigenvalues, eigenvectors):
+    """Shifts each image's color along the principal axes of the training set's colors.
 
     The paper prints eigenvalues (section 4.1); what ran, and what is done here, uses their square roots, the
-    standard deviations in grey levels (`convdata_jpeg.py` of the 2012 code).
+    standard deviations in gray levels (`convdata_jpeg.py` of the 2012 code).
 
     Args:
         images: float32 (batch, height, width, 3), 0 to 255 with or without the mean.
         strengths: float32 (batch, 3), one draw an image from N(0, 0.1²).
-        eigenvalues: float32 (3,), of the RGB covariance in squared grey levels.
+        eigenvalues: float32 (3,), of the RGB covariance in squared gray levels.
         eigenvectors: float32 (3, 3), one a column, in the same order.
 
     Returns:
@@ -110,14 +110,14 @@ def add_mean(inputs, mean):
 
 
 def ten_views(images, size):
-    """Cuts the ten test views of section 4.1: four corners, the centre, and these five mirrored.
+    """Cuts the ten test views of section 4.1: four corners, the center, and these five mirrored.
 
     Args:
         images: (batch, height, width, 3), any dtype.
         size: side of a view in pixels.
 
     Returns:
-        (batch, 10, size, size, 3): top left, top right, bottom left, bottom right, centre, then mirrored.
+        (batch, 10, size, size, 3): top left, top right, bottom left, bottom right, center, then mirrored.
     """
     bottom, right = images.shape[1] - size, images.shape[2] - size
     corners = [crop(images, corner, size) for corner in ((0, 0), (0, right), (bottom, 0), (bottom, right))]
@@ -125,23 +125,23 @@ def ten_views(images, size):
     return tf.concat([views, views[:, :, :, ::-1]], axis=1)
 
 
-def window_of_pixels(image, geometry, place):
+def crop_from_pixels(image, resize_crop, offset):
     """Resizes one uint8 image, anti-aliased, and cuts a window out of its central square.
 
     Args:
         image: uint8 (height, width, 3).
-        geometry: `Geometry`.
-        place: float32 (2,), y and x in [0, 1): which of the windows, of which there are `geometry.places` each way.
+        resize_crop: `ResizeCrop`.
+        offset: float32 (2,), y and x in [0, 1): which of the windows, of which there are `resize_crop.offsets_per_axis` each way.
 
     Returns:
         uint8 (crop, crop, 3).
     """
-    resized = resize_shorter_side(image, geometry.resize)
-    return crop(resized, tf.unstack(corner_of(tf.shape(resized)[:2], geometry, place)), geometry.crop)
+    resized = resize_shorter_side(image, resize_crop.resize)
+    return crop(resized, tf.unstack(corner_of(tf.shape(resized)[:2], resize_crop, offset)), resize_crop.crop)
 
 
-def corner_of(shape, geometry, place):
+def corner_of(shape, resize_crop, offset):
     """The top left pixel, int32 (2,), of a window in an image of the right size."""
-    steps = tf.cast(place * geometry.places, tf.int32)
+    steps = tf.cast(offset * resize_crop.offsets_per_axis, tf.int32)
     # Rounding in float32 can reach the upper end, which is excluded.
-    return (shape - geometry.resize) // 2 + tf.minimum(steps, geometry.places - 1)
+    return (shape - resize_crop.resize) // 2 + tf.minimum(steps, resize_crop.offsets_per_axis - 1)

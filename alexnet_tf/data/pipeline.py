@@ -1,12 +1,12 @@
-"""From a split to batches. Images stay uint8 until batched; what changes colours acts on whole batches."""
+"""From a split to batches. Images stay uint8 until batched; what changes colors acts on whole batches."""
 
 import dataclasses
 
 import tensorflow as tf
 
 from alexnet_tf.data import images as image_functions
-from alexnet_tf.data.images import Geometry
-from alexnet_tf.data.sources import Order, Window
+from alexnet_tf.data.images import ResizeCrop
+from alexnet_tf.data.sources import Crop, Sampler
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,19 +14,19 @@ class Augmentation:
     """What training varies. Section 4.1 of the paper.
 
     Attributes:
-        random_crop, flip, colour_noise: whether windows are random, half of the images mirrored, colours shifted.
-        crop_group: consecutive images of a batch that share one window and one flip (32 in `convdata_jpeg.py` of
+        random_crop, flip, color_noise: whether windows are random, half of the images mirrored, colors shifted.
+        crop_group_size: consecutive images of a batch that share one window and one flip (32 in `convdata_jpeg.py` of
             the 2012 code).
     """
 
     random_crop: bool = True
     flip: bool = True
-    colour_noise: bool = True
-    crop_group: int = 1
+    color_noise: bool = True
+    crop_group_size: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
-class Share:
+class Shard:
     """Which replicas of a training run read through this pipeline.
 
     Attributes:
@@ -40,7 +40,7 @@ class Share:
 
     @classmethod
     def of(cls, context):
-        """The share of a `tf.distribute.InputContext`."""
+        """The shard of a `tf.distribute.InputContext`."""
         count = context.num_replicas_in_sync // context.num_input_pipelines
         return cls(context.num_replicas_in_sync, context.input_pipeline_id * count, count)
 
@@ -52,35 +52,35 @@ class Share:
 
 # Nothing of a pipeline is Python's control flow over tensors; to look for it takes longer than to trace the rest.
 @tf.autograph.experimental.do_not_convert
-def training_batches(split, classes, batch_size, geometry, augmentation, seed, steps, share=Share()):  # noqa: B008
+def training_batches(split, classes, batch_size, resize_crop, augmentation, seed, steps, shard=Shard()):  # noqa: B008
     """Streams shuffled training batches.
 
     Args:
         split: an `alexnet_tf.data.sources.Split`.
         classes: number of classes; a label outside [0, classes) is an error.
         batch_size: the global batch.
-        geometry: `Geometry`.
+        resize_crop: `ResizeCrop`.
         augmentation: `Augmentation`; its draws depend on (seed, step) and the place in the global batch alone.
         seed: non-negative int.
         steps: `range` of steps; what lies before is left out, without reading it where the split allows it.
-        share: `Share`.
+        shard: `Shard`.
 
     Returns:
-        A `tf.data.Dataset` of dicts, one for each of the share's replicas in turn, step after step: `image` uint8
+        A `tf.data.Dataset` of dicts, one for each of the shard's replicas in turn, step after step: `image` uint8
         (batch, crop, crop, 3), `label` int64 (batch,), `weight` float32 (batch,) with 0 for images that could not be
-        read, `flip` bool (batch,), and `colour` float32 (batch, 3), the strengths of the colour noise.
+        read, `flip` bool (batch,), and `color` float32 (batch, 3), the strengths of the color noise.
     """
-    parts = share.parts(batch_size)
-    order = Order(batch_size, steps, seed, (parts[0][0], parts[-1][1]))
+    parts = shard.parts(batch_size)
+    sampler = Sampler(batch_size, steps, seed, (parts[0][0], parts[-1][1]))
     draws = _Draws(seed, batch_size, augmentation)
 
     def complete(step, batch):
-        part = slice(*order.part)
-        varied = {"flip": draws.flips(step)[part], "colour": draws.colours(step)[part]}
+        part = slice(*sampler.part)
+        varied = {"flip": draws.flips(step)[part], "color": draws.colors(step)[part]}
         return {**batch, **varied, "label": _checked_labels(batch["label"], classes)}
 
-    window = Window(geometry, draws.places if augmentation.random_crop else None, exact=False)
-    dataset = tf.data.Dataset.zip(order.dataset(), split.read(order, window)).map(complete)
+    crop = Crop(resize_crop, draws.offsets if augmentation.random_crop else None, exact=False)
+    dataset = tf.data.Dataset.zip(sampler.dataset(), split.read(sampler, crop)).map(complete)
     return _in_order(_divided(dataset, parts))
 
 
@@ -95,32 +95,32 @@ class _Draws:
 
     def _for_groups(self, purpose, step, *shape):
         """Uniform numbers in [0, 1), the same for all images of a group."""
-        group = self.augmentation.crop_group
+        group = self.augmentation.crop_group_size
         drawn = tf.random.stateless_uniform([-(-self.batch_size // group), *shape], self._seed(purpose, step))
         return tf.repeat(drawn, group, axis=0)[: self.batch_size]
 
-    def places(self, step):
+    def offsets(self, step):
         return self._for_groups(0, step, 2)
 
     def flips(self, step):
         return (self._for_groups(1, step) < 0.5) & self.augmentation.flip
 
-    def colours(self, step):
+    def colors(self, step):
         """From N(0, 0.1²): section 4.1."""
         drawn = tf.random.stateless_normal([self.batch_size, 3], self._seed(2, step), stddev=0.1)
-        return drawn * float(self.augmentation.colour_noise)
+        return drawn * float(self.augmentation.color_noise)
 
 
 # Compiled into one loop over the batch: operation by operation, each would pass it through memory once more, which on a
 # CPU costs more than decoding prepared images does.
 @tf.function(jit_compile=True)
-def network_input(batch, mean, axes=None, divisor=1.0):
-    """Turns a training batch into the network's input: flip, mean, colour noise. Runs on the device.
+def network_input(batch, mean, color_pca=None, divisor=1.0):
+    """Turns a training batch into the network's input: flip, mean, color noise. Runs on the device.
 
     Args:
         batch: one dict of `training_batches`.
         mean: as for `images.subtract_mean`.
-        axes: (eigenvalues, eigenvectors) of the colours, or None for no noise.
+        color_pca: (eigenvalues, eigenvectors) of the colors, or None for no noise.
         divisor: what the input with its noise is divided by; 1.1 in the 2012 code (`convdata_jpeg.py`).
 
     Returns:
@@ -128,7 +128,9 @@ def network_input(batch, mean, axes=None, divisor=1.0):
     """
     images = image_functions.flip(batch["image"], batch["flip"])
     images = image_functions.subtract_mean(images, mean)
-    return images if axes is None else image_functions.add_colour_noise(images, batch["colour"], *axes) / divisor
+    return (
+        images if color_pca is None else image_functions.add_color_noise(images, batch["color"], *color_pca) / divisor
+    )
 
 
 @tf.autograph.experimental.do_not_convert
@@ -136,37 +138,37 @@ def evaluation_batches(
     split,
     classes,
     batch_size,
-    geometry,
+    resize_crop,
     whole_square=False,
     count=None,
     seed=None,
-    share=Share(),  # noqa: B008
+    shard=Shard(),  # noqa: B008
 ):
     """One pass over a split; the last batch is filled up with examples of weight 0.
 
     Args:
-        split, classes, batch_size, geometry: as for `training_batches`.
+        split, classes, batch_size, resize_crop: as for `training_batches`.
         whole_square: True for the central `resize` by `resize` square (from which ten views are cut), False for
             the central crop.
         count: how many examples; all if not given.
         seed: non-negative int for training's order of its first epoch, None for the set's own.
-        share: as for `training_batches`.
+        shard: as for `training_batches`.
 
     Returns:
-        A finite `tf.data.Dataset` of dicts, one for each of the share's replicas in turn, batch after batch: `image`
+        A finite `tf.data.Dataset` of dicts, one for each of the shard's replicas in turn, batch after batch: `image`
         uint8 (batch, side, side, 3), `label` int64 (batch,) and `weight` float32 (batch,).
     """
     count = min(count or split.count, split.count)
     if whole_square:
-        geometry = Geometry(geometry.resize, geometry.resize)
-    parts = share.parts(batch_size)
-    order = Order(batch_size, range(-(-count // batch_size)), seed, (parts[0][0], parts[-1][1]))
+        resize_crop = ResizeCrop(resize_crop.resize, resize_crop.resize)
+    parts = shard.parts(batch_size)
+    sampler = Sampler(batch_size, range(-(-count // batch_size)), seed, (parts[0][0], parts[-1][1]))
 
     def complete(step, batch):
-        counts = tf.cast(order.positions(step) < count, tf.float32)
+        counts = tf.cast(sampler.positions(step) < count, tf.float32)
         return {**batch, "weight": batch["weight"] * counts, "label": _checked_labels(batch["label"], classes)}
 
-    batches = tf.data.Dataset.zip(order.dataset(), split.read(order, Window(geometry))).map(complete)
+    batches = tf.data.Dataset.zip(sampler.dataset(), split.read(sampler, Crop(resize_crop))).map(complete)
     return _in_order(_divided(batches, parts))
 
 
@@ -194,6 +196,6 @@ def _in_order(dataset):
     """Every replica count and every restart must see the same batches, so nothing may overtake."""
     options = tf.data.Options()
     options.deterministic = True
-    # A worker reads its own share; nothing is left to be divided.
+    # A worker reads its own shard; nothing is left to be divided.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return dataset.prefetch(tf.data.AUTOTUNE).with_options(options)

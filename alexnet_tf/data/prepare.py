@@ -16,7 +16,7 @@ import shutil
 import numpy as np
 import tensorflow as tf
 
-from alexnet_tf.data import files, images, records
+from alexnet_tf.data import decoding, images, records
 from alexnet_tf.data.statistics import Sums
 
 # Images that a worker prepares before it hands over their sums.
@@ -218,19 +218,19 @@ class _Preparer:
     """Turns originals into a `_Chunk`."""
 
     def __init__(self, form):
-        self._square = images.Geometry(form.size, form.size)
+        self._square = images.ResizeCrop(form.size, form.size)
         self._prepare = tf.function(self._of_form(form), input_signature=[tf.TensorSpec([], tf.string)])
 
     def _of_form(self, form):
         def prepare(encoded):
             """From a file's bytes to a record, and the image that will be read from it."""
-            image = images.resize_shorter_side(files.decode(encoded), form.size)
+            image = images.resize_shorter_side(decoding.decode(encoded), form.size)
             if form.square:
                 image = images.central_crop(image, form.size)
             if form.format == "raw":
                 return tf.constant(b""), image
             record = tf.io.encode_jpeg(image, format="rgb", quality=form.quality, optimize_size=True)
-            return record, files.decode(record)
+            return record, decoding.decode(record)
 
         return prepare
 

@@ -20,7 +20,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from alexnet_tf.data import files, images
+from alexnet_tf.data import decoding, images
 from alexnet_tf.data.sources import Dataset, IndexedSplit
 from alexnet_tf.data.statistics import Statistics
 
@@ -99,8 +99,8 @@ class _JpegRecords(_Records):
         record = tf.numpy_function(self._records_at, [indices], tf.string)
         return {"record": tf.ensure_shape(record, indices.shape), "label": _at(self.labels, indices)}
 
-    def _load(self, example, window):
-        image = files.window_of_file(example["record"], window.geometry, example["place"], window.exact)
+    def _load(self, example, crop):
+        image = decoding.crop_from_file(example["record"], crop.resize_crop, example["offset"], crop.exact)
         return {"image": image, "label": example["label"], "weight": tf.ones([])}
 
 
@@ -146,22 +146,22 @@ class _RawSquares(_Records):
         squares = self._windows(indices, tf.zeros([*indices.shape, 2], tf.int32), self._side)
         return {"square": squares, "label": _at(self.labels, indices)}
 
-    def _load(self, example, window):
-        image = images.window_of_pixels(example["square"], window.geometry, example["place"])
+    def _load(self, example, crop):
+        image = images.crop_from_pixels(example["square"], crop.resize_crop, example["offset"])
         return {"image": image, "label": example["label"], "weight": tf.ones([])}
 
-    def read(self, order, window):
+    def read(self, sampler, crop):
         """See `Split.read`; squares of the right size need no resizing, and are read window by window."""
-        if window.geometry.resize != self._side:
-            return super().read(order, window)
+        if crop.resize_crop.resize != self._side:
+            return super().read(sampler, crop)
 
         def load(step):
-            indices = order.indices(step, self.count)
-            corners = images.corner_of(tf.fill([2], self._side), window.geometry, window.of_step(step, order))
-            windows = self._windows(indices, corners, window.geometry.crop)
+            indices = sampler.indices(step, self.count)
+            corners = images.corner_of(tf.fill([2], self._side), crop.resize_crop, crop.of_step(step, sampler))
+            windows = self._windows(indices, corners, crop.resize_crop.crop)
             return {"image": windows, "label": _at(self.labels, indices), "weight": tf.ones(indices.shape)}
 
-        return order.dataset().map(load, tf.data.AUTOTUNE)
+        return sampler.dataset().map(load, tf.data.AUTOTUNE)
 
 
 def _at(labels, indices):

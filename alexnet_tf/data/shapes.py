@@ -1,6 +1,6 @@
 """The built-in set `builtin:shapes`: ten classes of figures, drawn instead of downloaded.
 
-Every image shows one figure of random place, size, turn and colour over soft coloured noise. Light figures
+Every image shows one figure of random place, size, turn and color over soft colored noise. Light figures
 on dark ground and dark figures on light ground are equally likely, so no pixel alone says anything about the class.
 """
 
@@ -42,19 +42,19 @@ def draw(seed, split, index):
     for band in _BANDS:
         ground[band] = paint_ground(band)
         coverage[band, :, 0] = figure.coverage(band)
-    colour = _contrasting_colour(ground, coverage, rng)
+    color = _contrasting_color(ground, coverage, rng)
     grain = rng.integers(-5, 6, (SIDE, SIDE, 1), np.int8)
     image = np.empty((SIDE, SIDE, 3), np.uint8)
     for band in _BANDS:
-        mixed = ground[band] + coverage[band] * (colour - ground[band]) + grain[band]
+        mixed = ground[band] + coverage[band] * (color - ground[band]) + grain[band]
         image[band] = np.clip(mixed, 0, 255)
     return image, label
 
 
 def _smooth_basis(cells):
     """The (SIDE, cells) matrix that spreads `cells` values over a row with overlapping Gaussian bumps."""
-    centres = (np.arange(cells) - 0.5) * SIDE / (cells - 2)
-    weights = np.exp(-0.5 * ((np.arange(SIDE)[:, None] + 0.5 - centres) / (0.55 * SIDE / (cells - 2))) ** 2)
+    centers = (np.arange(cells) - 0.5) * SIDE / (cells - 2)
+    weights = np.exp(-0.5 * ((np.arange(SIDE)[:, None] + 0.5 - centers) / (0.55 * SIDE / (cells - 2))) ** 2)
     return (weights / np.sqrt((weights**2).sum(1, keepdims=True))).astype(np.float32)
 
 
@@ -66,30 +66,30 @@ _SCALES = [
 
 
 def _ground(rng):
-    """Soft coloured noise in two scales round a random colour: a function from a band to float32 in [0, 255]."""
-    colour = np.tile(rng.uniform(70, 185, 3).astype(np.float32), SIDE)
+    """Soft colored noise in two scales round a random color: a function from a band to float32 in [0, 255]."""
+    color = np.tile(rng.uniform(70, 185, 3).astype(np.float32), SIDE)
     scales = [
         (rows, rng.standard_normal((rows.shape[1], columns.shape[0]), np.float32) * strength @ columns)
         for strength, rows, columns in _SCALES
     ]
 
     def paint(band):
-        painted = sum((rows[band] @ cells for rows, cells in scales), colour)
+        painted = sum((rows[band] @ cells for rows, cells in scales), color)
         return np.clip(painted, 0, 255).reshape(-1, SIDE, 3)
 
     return paint
 
 
-def _contrasting_colour(ground, coverage, rng):
-    """A random colour clearly lighter or clearly darker than the ground below the figure."""
+def _contrasting_color(ground, coverage, rng):
+    """A random color clearly lighter or clearly darker than the ground below the figure."""
     luma = float((coverage[..., 0] * (ground @ _LUMA)).sum() / coverage.sum())
     room_below, room_above = luma - 15, 240 - luma
     sign = 1 if rng.random() < 0.5 else -1
     if min(room_below, room_above) < 90:
         sign = 1 if room_above > room_below else -1
     target = luma + sign * rng.uniform(90, max(91, min(140, room_above if sign > 0 else room_below)))
-    colour = rng.uniform(0, 255, 3).astype(np.float32)
-    return np.clip(colour + (target - colour @ _LUMA), 0, 255)
+    color = rng.uniform(0, 255, 3).astype(np.float32)
+    return np.clip(color + (target - color @ _LUMA), 0, 255)
 
 
 class _Figure:
@@ -98,15 +98,15 @@ class _Figure:
     def __init__(self, name, rng):
         self.distance = _FIGURES[name]
         self.radius = np.float32(SIDE * rng.uniform(0.30, 0.42))
-        self.centre = rng.uniform(self.radius, SIDE - self.radius, size=2).astype(np.float32)
+        self.center = rng.uniform(self.radius, SIDE - self.radius, size=2).astype(np.float32)
         turn = rng.uniform(0, 2 * np.pi)
         self.cos, self.sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))
         self.share = np.float32(rng.random())
 
     def coverage(self, band):
         """The share of each of a band's pixels that the figure covers: float32 in [0, 1], edges one pixel soft."""
-        right = _MIDDLES - self.centre[0]
-        down = _MIDDLES[band, None] - self.centre[1]
+        right = _MIDDLES - self.center[0]
+        down = _MIDDLES[band, None] - self.center[1]
         x = right * self.cos + down * self.sin
         y = down * self.cos - right * self.sin
         return np.clip(0.5 - self.distance(x, y, self.radius, self.share), 0, 1)
@@ -203,11 +203,11 @@ def _loader(seed, split):
         image, label = draw(seed, split, int(index))
         return image, np.int64(label)
 
-    def load(example, window):
+    def load(example, crop):
         image, label = tf.numpy_function(draw_example, [example["index"]], (tf.uint8, tf.int64))
         image = tf.ensure_shape(image, [SIDE, SIDE, 3])
         return {
-            "image": images.window_of_pixels(image, window.geometry, example["place"]),
+            "image": images.crop_from_pixels(image, crop.resize_crop, example["offset"]),
             "label": tf.ensure_shape(label, []),
             "weight": tf.ones([]),
         }

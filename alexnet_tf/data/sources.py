@@ -6,12 +6,12 @@ import typing
 import numpy as np
 import tensorflow as tf
 
-from alexnet_tf.data.images import Geometry
+from alexnet_tf.data.images import ResizeCrop
 from alexnet_tf.data.statistics import Statistics
 
 
 @dataclasses.dataclass(frozen=True)
-class Order:
+class Sampler:
     """Which examples are read, step by step, epoch after epoch.
 
     The example at a position of the endless order depends on (seed, epoch, index) alone: any step can be the first.
@@ -59,25 +59,25 @@ class Order:
 
 
 @dataclasses.dataclass(frozen=True)
-class Window:
+class Crop:
     """Which window is cut out of each image.
 
     Attributes:
-        geometry: `Geometry`.
-        places: from a step, a scalar int64, to float32 (batch size, 2), the places of all windows of the global
-            batch (see `images.window_of_pixels`); None for the centre.
-        exact: False takes JPEG files' quicker way down (see `files.window_of_file`).
+        resize_crop: `ResizeCrop`.
+        offsets: from a step, a scalar int64, to float32 (batch size, 2), the offsets of all windows of the global
+            batch (see `images.crop_from_pixels`); None for the center.
+        exact: False takes JPEG files' quicker way down (see `files.crop_from_file`).
     """
 
-    geometry: Geometry
-    places: typing.Callable | None = None
+    resize_crop: ResizeCrop
+    offsets: typing.Callable | None = None
     exact: bool = True
 
-    def of_step(self, step, order):
-        """The places of this worker's windows in a step: float32 (size, 2)."""
-        if self.places is None:
-            return tf.fill([order.size, 2], self.geometry.centre)
-        return self.places(step)[slice(*order.part)]
+    def of_step(self, step, sampler):
+        """The offsets of this worker's windows in a step: float32 (size, 2)."""
+        if self.offsets is None:
+            return tf.fill([sampler.size, 2], self.resize_crop.center_offset)
+        return self.offsets(step)[slice(*sampler.part)]
 
 
 class Split(typing.Protocol):
@@ -95,12 +95,12 @@ class Split(typing.Protocol):
     names: list | None
     labels: np.ndarray | None
 
-    def read(self, order, window):
+    def read(self, sampler, crop):
         """Streams windows of images.
 
         Args:
-            order: `Order`.
-            window: `Window`.
+            sampler: `Sampler`.
+            crop: `Crop`.
 
         Returns:
             A `tf.data.Dataset` with one element a step of dicts: `image` uint8 (size, crop, crop, 3), `label`
@@ -162,7 +162,7 @@ class IndexedSplit:
 
     Attributes:
         count: number of examples.
-        load: from one example of what `fetch` gave, with its window's `place`, and a `Window`, to a dict of `image`,
+        load: from one example of what `fetch` gave, with its window's `place`, and a `Crop`, to a dict of `image`,
             `label` and `weight`; runs in `tf.data.map`.
         fetch: from int64 indices (size,) to a dict of tensors (size, …); runs in `tf.data.map`, a step at a time.
         skipped: filled by `load`.
@@ -177,12 +177,12 @@ class IndexedSplit:
     fetch: typing.Callable = lambda indices: {"index": indices}
     skipped: set = dataclasses.field(default_factory=set)
 
-    def read(self, order, window):
+    def read(self, sampler, crop):
         """See `Split.read`."""
 
         def fetch(step):
-            return {**self.fetch(order.indices(step, self.count)), "place": window.of_step(step, order)}
+            return {**self.fetch(sampler.indices(step, self.count)), "offset": crop.of_step(step, sampler)}
 
-        examples = order.dataset().map(fetch, tf.data.AUTOTUNE).unbatch()
-        loaded = examples.map(lambda example: self.load(example, window), tf.data.AUTOTUNE)
-        return loaded.batch(order.size, drop_remainder=True)
+        examples = sampler.dataset().map(fetch, tf.data.AUTOTUNE).unbatch()
+        loaded = examples.map(lambda example: self.load(example, crop), tf.data.AUTOTUNE)
+        return loaded.batch(sampler.size, drop_remainder=True)

@@ -1,4 +1,4 @@
-"""What training needs to know of a training set's pixels: its mean image and the axes of its colours."""
+"""What training needs to know of a training set's pixels: its mean image and the axes of its colors."""
 
 import dataclasses
 
@@ -6,9 +6,9 @@ import numpy as np
 
 from alexnet_tf.data.images import central_crop
 
-# The axes of ImageNet's colours, one a column, as published for PyTorch's and Torch's ResNets, with the standard
-# deviations along them in grey levels from the author's later release (cuda-convnet2).
-IMAGENET_AXES = (
+# The axes of ImageNet's colors, one a column, as published for PyTorch's and Torch's ResNets, with the standard
+# deviations along them in gray levels from the author's later release (cuda-convnet2).
+IMAGENET_COLOR_PCA = (
     np.square(np.array([121.8, 37.1, 19.7], np.float32)),
     np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]], np.float32),
 )
@@ -16,7 +16,7 @@ IMAGENET_AXES = (
 
 @dataclasses.dataclass(frozen=True)
 class Statistics:
-    """Statistics of the resized, centrally cropped training images, in grey levels from 0 to 255.
+    """Statistics of the resized, centrally cropped training images, in gray levels from 0 to 255.
 
     Attributes:
         mean_image: float32 (side, side, 3), the mean of every pixel.
@@ -24,7 +24,7 @@ class Statistics:
         eigenvectors: float32 (3, 3), one a column, in the same order.
         count: the number of images they were taken from.
 
-    Reference: sections 2 (mean) and 4.1 (colours) of the paper.
+    Reference: sections 2 (mean) and 4.1 (colors) of the paper.
     """
 
     mean_image: np.ndarray
@@ -35,7 +35,7 @@ class Statistics:
     def mean(self, kind, size):
         """The mean to subtract from a `size` by `size` crop: `"image"` (size, size, 3), or `"pixel"` (3,).
 
-        A colour as `kind` is a mean that is given, not taken: (3,).
+        A color as `kind` is a mean that is given, not taken: (3,).
 
         Raises:
             ValueError: if `kind` is none of these.
@@ -50,21 +50,21 @@ class Statistics:
 
     @property
     def rgb_mean(self):
-        """The mean colour: float64 (3,)."""
+        """The mean color: float64 (3,)."""
         return self.mean_image.mean((0, 1), dtype=np.float64)
 
     @property
     def covariance(self):
-        """The RGB covariance, in squared grey levels: float64 (3, 3)."""
+        """The RGB covariance, in squared gray levels: float64 (3, 3)."""
         vectors = self.eigenvectors.astype(np.float64)
         return vectors * self.eigenvalues @ vectors.T
 
-    def axes(self, kind):
-        """The (eigenvalues, eigenvectors) of colour noise: `"own"`, the set's, or `"imagenet"`'s."""
-        return IMAGENET_AXES if kind == "imagenet" else (self.eigenvalues, self.eigenvectors)
+    def color_pca(self, kind):
+        """The (eigenvalues, eigenvectors) of color noise: `"own"`, the set's, or `"imagenet"`'s."""
+        return IMAGENET_COLOR_PCA if kind == "imagenet" else (self.eigenvalues, self.eigenvectors)
 
     def arrays(self):
-        """What an `.npz` file of them holds, mean colour and covariance for other readers included."""
+        """What an `.npz` file of them holds, mean color and covariance for other readers included."""
         return {**dataclasses.asdict(self), "rgb_mean": self.rgb_mean, "covariance": self.covariance}
 
     def save(self, path):
@@ -88,7 +88,7 @@ class Sums:
     Attributes:
         count: images added.
         pixels: float64 (side, side, 3), the sum of all images.
-        products: float64 (3, 3), the sum over all pixels of the products of their colours. Exact up to 2**53: for
+        products: float64 (3, 3), the sum over all pixels of the products of their colors. Exact up to 2**53: for
             two million images of 256 by 256 pixels.
     """
 
@@ -99,8 +99,8 @@ class Sums:
     def add(self, images):
         """Adds uint8 images (count, side, side, 3)."""
         for image in images:
-            colours = image.reshape(-1, 3).astype(np.float64)
-            self.products = self.products + colours.T @ colours
+            colors = image.reshape(-1, 3).astype(np.float64)
+            self.products = self.products + colors.T @ colors
         self.pixels = self.pixels + images.sum(0, dtype=np.uint32)
         self.count += len(images)
 
@@ -119,9 +119,9 @@ class Sums:
         if self.count == 0:
             raise ValueError("images must hold at least one readable image. Received: none")
         mean_image = self.pixels / self.count
-        colour_mean = mean_image.mean((0, 1))
+        color_mean = mean_image.mean((0, 1))
         pixels = self.count * mean_image.shape[0] * mean_image.shape[1]
-        values, vectors = np.linalg.eigh(self.products / pixels - np.outer(colour_mean, colour_mean))
+        values, vectors = np.linalg.eigh(self.products / pixels - np.outer(color_mean, color_mean))
         falling = slice(None, None, -1)
         values = np.maximum(values[falling], 0)
         return Statistics(*(a.astype(np.float32) for a in (mean_image, values, vectors[:, falling])), self.count)

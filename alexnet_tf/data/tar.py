@@ -8,7 +8,7 @@ import tarfile
 import numpy as np
 import tensorflow as tf
 
-from alexnet_tf.data.encoded import FileSplit, check_classes, flat, hold_out
+from alexnet_tf.data.file_split import FileSplit, check_classes, flat, hold_out
 from alexnet_tf.data.sources import Dataset
 
 TRAIN, VALIDATION = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"

@@ -6,7 +6,7 @@ import urllib.parse
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from alexnet_tf.data import files
+from alexnet_tf.data import decoding
 from alexnet_tf.data.sources import Dataset, Original
 
 VALIDATION_NAMES = ("validation", "val", "test")
@@ -54,28 +54,28 @@ class TfdsSplit:
         self._split_name = split_name
         self._keys = image_key, label_key
 
-    def read(self, order, window):
+    def read(self, sampler, crop):
         """See `Split.read`; a first step inside an epoch reads, but does not decode, what lies before it there."""
-        first = order.steps.start * order.batch_size
+        first = sampler.steps.start * sampler.batch_size
         records = self._records(self._split_name)
 
         def epoch_of(epoch):
-            if order.seed is None:
+            if sampler.seed is None:
                 return records
             # Of this function's graph alone. Above 0, because only then may the other half be a tensor.
-            tf.random.set_seed(order.seed + 1)
+            tf.random.set_seed(sampler.seed + 1)
             return records.shuffle(SHUFFLE_BUFFER, seed=epoch, reshuffle_each_iteration=False)
 
         epochs = tf.data.Dataset.range(first // self.count, tf.int64.max).flat_map(epoch_of)
-        batches = epochs.skip(first % self.count).batch(order.batch_size)
+        batches = epochs.skip(first % self.count).batch(sampler.batch_size)
 
         def own_part(step, batch):
-            own = {key: values[slice(*order.part)] for key, values in batch.items()}
-            return {**own, "place": window.of_step(step, order)}
+            own = {key: values[slice(*sampler.part)] for key, values in batch.items()}
+            return {**own, "offset": crop.of_step(step, sampler)}
 
-        examples = tf.data.Dataset.zip(order.dataset(), batches).map(own_part).unbatch()
-        loaded = examples.map(lambda example: self._load(example, window), tf.data.AUTOTUNE)
-        return loaded.batch(order.size, drop_remainder=True)
+        examples = tf.data.Dataset.zip(sampler.dataset(), batches).map(own_part).unbatch()
+        loaded = examples.map(lambda example: self._load(example, crop), tf.data.AUTOTUNE)
+        return loaded.batch(sampler.size, drop_remainder=True)
 
     def originals(self, start, stop):
         """See `Split.originals`."""
@@ -98,8 +98,8 @@ class TfdsSplit:
 
         return records.map(chosen)
 
-    def _load(self, example, window):
-        cut = files.window_of_file(example["image"], window.geometry, example["place"], window.exact)
+    def _load(self, example, crop):
+        cut = decoding.crop_from_file(example["image"], crop.resize_crop, example["offset"], crop.exact)
         return {"image": cut, "label": example["label"], "weight": tf.ones([])}
 
 

@@ -18,7 +18,7 @@ _CORNER = "true \\ given"
 
 
 @dataclasses.dataclass(frozen=True)
-class Answers:
+class ClassificationReport:
     """What a network says of the images of a split that could be read.
 
     Attributes:
@@ -92,20 +92,20 @@ class Answers:
         return lines + [f"{names[true]} taken for {names[given]}: {count}" for count, true, given in pairs if count]
 
 
-def answers(model, split, part, class_names, geometry, mean, batch_size=64, progress=lambda count: None):
-    """Asks a network about every image of a split, its centre view.
+def answers(model, split, part, class_names, resize_crop, mean, batch_size=64, progress=lambda count: None):
+    """Asks a network about every image of a split, its center view.
 
     Args:
         model: `keras.Model` from (batch, crop, crop, 3) to probabilities (batch, classes).
         split: an `alexnet_tf.data.sources.Split`.
         part: `"train"` or `"validation"`, for the names of images that have none.
         class_names: tuple of str.
-        geometry, mean: as for `alexnet_tf.evaluation.evaluate.Evaluator`.
+        resize_crop, mean: as for `alexnet_tf.evaluation.evaluator.Evaluator`.
         batch_size: images at a time.
         progress: called after each batch with the number of images so far.
 
     Returns:
-        `Answers`.
+        `ClassificationReport`.
     """
     mean = tf.constant(mean)
 
@@ -114,7 +114,7 @@ def answers(model, split, part, class_names, geometry, mean, batch_size=64, prog
         return model(image_functions.subtract_mean(images, mean), training=False)
 
     indices, labels, probabilities, count = [], [], [], 0
-    for batch in pipeline.evaluation_batches(split, len(class_names), batch_size, geometry):
+    for batch in pipeline.evaluation_batches(split, len(class_names), batch_size, resize_crop):
         good = batch["weight"].numpy() > 0
         indices.append(count + np.flatnonzero(good))
         labels.append(batch["label"].numpy()[good])
@@ -123,7 +123,9 @@ def answers(model, split, part, class_names, geometry, mean, batch_size=64, prog
         progress(min(count, split.count))
     probabilities = np.concatenate(probabilities)
     names = [name_of(split, part, index) for index in np.concatenate(indices)]
-    return Answers(names, np.concatenate(labels), probabilities.argmax(1), probabilities.max(1), tuple(class_names))
+    return ClassificationReport(
+        names, np.concatenate(labels), probabilities.argmax(1), probabilities.max(1), tuple(class_names)
+    )
 
 
 def _short(name):

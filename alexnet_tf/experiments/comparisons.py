@@ -4,13 +4,13 @@ import dataclasses
 import functools
 import math
 
-from alexnet_tf.evaluation import ensemble
-from alexnet_tf.evaluation.evaluate import Evaluator
-from alexnet_tf.experiments import plots
+from alexnet_tf.evaluation import ensembles
+from alexnet_tf.evaluation.evaluator import Evaluator
 from alexnet_tf.experiments.experiment import Outcome, percent, train
 from alexnet_tf.experiments.history import history, smoothed
-from alexnet_tf.training.progress import Progress
-from alexnet_tf.training.runs import load_run
+from alexnet_tf.plotting import experiment_plots
+from alexnet_tf.runs.progress import Progress
+from alexnet_tf.runs.run import load_run
 
 
 def compare(plan):
@@ -29,7 +29,7 @@ def compare(plan):
                 "training_error": training_error, "images": run.dataset.validation.count,
             }
         )  # fmt: skip
-    return Outcome(rows, _compared(rows), functools.partial(plots.curves, by_label=curves))
+    return Outcome(rows, _compared(rows), functools.partial(experiment_plots.curves, by_label=curves))
 
 
 def compare_views(plan):
@@ -42,7 +42,7 @@ def compare_views(plan):
         result = _evaluate(run, views)
         name = "1 view" if views == 1 else f"{views} views"
         rows.append({"variant": name, **_errors(result), "images": result.examples})
-    return Outcome(rows, _compared(rows), functools.partial(plots.errors, rows=rows))
+    return Outcome(rows, _compared(rows), functools.partial(experiment_plots.errors, rows=rows))
 
 
 def average(plan, networks):
@@ -66,7 +66,7 @@ def average(plan, networks):
     runs = [load_run(workdir) for workdir in members]
     split = runs[0].dataset.validation
     progress = Progress("averaging", split.count)
-    predictions = ensemble.predict([ensemble.member_of(run) for run in runs], split, progress=progress.update)
+    predictions = ensembles.predict([ensembles.member_of(run) for run in runs], split, progress=progress.update)
     rows = []
     for number, workdir in enumerate(members):
         alone = [float(number == other) for other in range(networks)]
@@ -74,15 +74,17 @@ def average(plan, networks):
     for count in range(2, networks + 1):
         result = predictions.result([1.0] * count + [0.0] * (networks - count))
         rows.append({"variant": f"mean of {count}", **_errors(result), "images": result.examples})
-    return Outcome(rows, _averaged(rows, networks), functools.partial(plots.ensemble, rows=rows, networks=networks))
+    return Outcome(
+        rows, _averaged(rows, networks), functools.partial(experiment_plots.ensemble, rows=rows, networks=networks)
+    )
 
 
 def _evaluate(run, views):
     """The `Result` of a run on its own held-out images."""
     split = run.dataset.validation
     progress = Progress(f"evaluating {run.workdir.name}", split.count)
-    evaluate = Evaluator(run.model, len(run.class_names), run.geometry, run.mean, views=views)
-    return evaluate(split, lambda count, wishes: progress.update(count))
+    evaluate = Evaluator(run.model, len(run.class_names), run.resize_crop, run.mean, views=views)
+    return evaluate(split, lambda count, stop_requested: progress.update(count))
 
 
 def _errors(result):

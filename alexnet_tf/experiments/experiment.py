@@ -10,9 +10,9 @@ from collections.abc import Callable
 import keras
 
 from alexnet_tf.experiments.history import history
-from alexnet_tf.training import runs
+from alexnet_tf.runs.recipe import Recipe, read_recipe
+from alexnet_tf.runs.run import RESULT
 from alexnet_tf.training.loop import Options, train_and_evaluate
-from alexnet_tf.training.recipe import Recipe
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,9 +102,9 @@ def train(recipe, workdir):
 
 def is_finished(workdir, recipe):
     """Whether a directory holds a run of this recipe that came to its end, or further."""
-    if not (workdir / runs.RESULT).is_file():
+    if not (workdir / RESULT).is_file():
         return False
-    found = dataclasses.replace(runs.read_recipe(workdir), epochs=recipe.epochs, steps=recipe.steps)
+    found = dataclasses.replace(read_recipe(workdir), epochs=recipe.epochs, steps=recipe.steps)
     last = history(workdir, "validation")[-1]
     return found == recipe and (last.step >= recipe.steps if recipe.steps else last.epoch >= recipe.epochs)
 

@@ -5,9 +5,9 @@ import math
 
 import numpy as np
 
-from alexnet_tf.experiments import plots
 from alexnet_tf.experiments.experiment import Outcome, percent, train
 from alexnet_tf.experiments.history import history, smoothed
+from alexnet_tf.plotting import experiment_plots
 
 # Training errors are means over this many epochs: single batches scatter by several points.
 SPAN = 0.5
@@ -43,7 +43,7 @@ def race(plan, rates, search, target, most_epochs):
             }
         )  # fmt: skip
     finding = _finding(rows, target)
-    return Outcome(rows, finding, lambda figure: plots.race(figure, curves, rows, target))
+    return Outcome(rows, finding, lambda figure: experiment_plots.race(figure, curves, rows, target))
 
 
 def _search(recipe, workdirs, search):

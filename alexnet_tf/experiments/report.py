@@ -2,15 +2,15 @@
 
 import json
 
-from alexnet_tf.experiments import plots
 from alexnet_tf.experiments.experiment import percent
+from alexnet_tf.plotting import experiment_plots
 
 PLOT = "plot.png"
 
 
 def write(plan, outcome):
     """Writes all files into the experiment's directory; returns the text of `results.md`."""
-    plots.save(outcome.draw, plan.out / PLOT)
+    experiment_plots.save(outcome.draw, plan.out / PLOT)
     text = _markdown(plan, outcome)
     (plan.out / "results.md").write_text(text)
     (plan.out / "results.tsv").write_text(_tsv(outcome.rows))
@@ -54,7 +54,7 @@ def _markdown(plan, outcome):
     size = f"{recipe.steps:,} steps" if recipe.steps else epochs
     return (
         f"# {plan.experiment.summary}\n\n"
-        f"{recipe.dataset}, network `{network.name}` at {recipe.geometry.crop} pixels, width {recipe.width:g}, "
+        f"{recipe.dataset}, network `{network.name}` at {recipe.resize_crop.crop} pixels, width {recipe.width:g}, "
         f"{recipe.optimizer}, {size} in batches of {recipe.batch_size}, seed {recipe.seed}"
         f"{', --quick' if plan.quick else ''}.\n\n"
         f"{table(outcome.rows)}\n\n![{plan.experiment.summary}]({PLOT})\n\n"

@@ -1,4 +1,4 @@
-"""The layers that Keras lacks, as registered and serialisable Keras layers."""
+"""The layers that Keras lacks, as registered and serializable Keras layers."""
 
 import contextlib
 
@@ -76,7 +76,7 @@ def lowered(model, lowering):
 
 @keras.saving.register_keras_serializable("alexnet_tf")
 class LocalResponseNormalization(keras.layers.Layer):
-    """Divides each activation by `(bias + alpha * Σ a²) ** beta`, the sum over neighbouring channels.
+    """Divides each activation by `(bias + alpha * Σ a²) ** beta`, the sum over neighboring channels.
 
     Computed by `tf.nn.local_response_normalization`, in float32 under every policy: in float16 that operation
     returns 0 or NaN from activations of about 250 on, and on a CPU it has no bfloat16 kernel.
@@ -84,7 +84,7 @@ class LocalResponseNormalization(keras.layers.Layer):
     Shapes: (batch, height, width, channels), unchanged; the layer's compute dtype.
 
     Args:
-        depth_radius: neighbours on each side; n = 2 * depth_radius + 1 channels are summed.
+        depth_radius: neighbors on each side; n = 2 * depth_radius + 1 channels are summed.
         bias: the paper's k.
         alpha: the paper's α, not divided by n.
         beta: the exponent.

@@ -12,7 +12,7 @@ class Preprocessing:
     Attributes:
         resize: pixels of the shorter side before cropping, for the preset's own input size.
         mean: `"image"` (the per-pixel mean image of the training set, of which the central crop is
-            subtracted), `"pixel"` (its mean colour), or a fixed colour as (red, green, blue). Always of pixels
+            subtracted), `"pixel"` (its mean color), or a fixed color as (red, green, blue). Always of pixels
             on the scale 0 to 255; a network that wants another scale begins with a `Scale` layer.
     """
 
@@ -22,7 +22,7 @@ class Preprocessing:
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """One network, completely: layers with their constants and initialisation, input and preprocessing.
+    """One network, completely: layers with their constants and initialization, input and preprocessing.
 
     Attributes:
         name: what `AlexNet(preset=...)` takes.
@@ -30,7 +30,7 @@ class Preset:
         input_size: height and width of the input in pixels.
         layers: layer specifications (`alexnet_tf.models.specs`) from the image to the logits. The last one is
             the classifier; its number of units is replaced by the number of classes.
-        channels: colour channels of the input.
+        channels: color channels of the input.
         preprocessing: from a photograph to an input.
     """
 

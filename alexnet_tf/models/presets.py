@@ -9,7 +9,7 @@ Classification with Deep Convolutional Neural Networks" (NIPS 2012).
 import dataclasses
 
 from alexnet_tf.models.preset import Preprocessing, Preset
-from alexnet_tf.models.replicas import BN, CAFFE, CAFFENET, TORCHVISION
+from alexnet_tf.models.published import BN, CAFFE, CAFFENET, TORCHVISION
 from alexnet_tf.models.specs import (
     LRN,
     Activation,
@@ -26,16 +26,16 @@ RELU = Activation("relu")
 
 # Section 3.3. The paper does not divide alpha by n, and neither does TensorFlow's op.
 PAPER_LRN = LRN(depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75)
-# The code divides alpha by n = 5 and keeps each tower's normalisation to itself (48, then 128 channels).
+# The code divides alpha by n = 5 and keeps each tower's normalization to itself (48, then 128 channels).
 CODE_LRN = LRN(depth_radius=2, bias=2.0, alpha=1e-4 / 5, beta=0.75, groups=2)
 
 # Section 4.2: the paper (and its code) multiply by one half at test time and leave training unscaled. With this
-# initialisation the difference to Keras' scaling decides whether the network trains.
+# initialization the difference to Keras' scaling decides whether the network trains.
 PAPER_DROPOUT = Dropout(rate=0.5, factor=0.5)
 
 
 def _paper_layers(groups):
-    """Section 3.5 and Figure 2; initialisation of section 5. `groups` is the number of towers."""
+    """Section 3.5 and Figure 2; initialization of section 5. `groups` is the number of towers."""
     return (
         Conv("conv1", 96, 11, stride=4, padding="valid"), RELU, PAPER_LRN, MaxPool(),
         Conv("conv2", 256, 5, groups=groups, bias=1.0), RELU, PAPER_LRN, MaxPool(),
@@ -56,7 +56,7 @@ ONE_TOWER = Preset("one_tower", "the paper's widths without the split", 227, _pa
 
 def _code_layers(groups, *widths):
     """Net 145 and its half. Output sides round up (layer.py), conv1's ReLU comes after pooling, a spatial
-    normalisation that the paper omits follows LRN 2, and conv3 to conv5 start three times wider.
+    normalization that the paper omits follows LRN 2, and conv3 to conv5 start three times wider.
     """
     conv1, conv2, conv3, conv4, conv5 = widths
     norm = dataclasses.replace(CODE_LRN, groups=groups)
@@ -83,7 +83,7 @@ ONE_COLUMN = Preset(
 )  # fmt: skip
 
 # The network for CIFAR-10 that the first author published (18 % test error; its three pools round up, which for 32
-# pixels is what "same" does), and which has the four layers of the paper's Figure 1. Its normalisation stays within a
+# pixels is what "same" does), and which has the four layers of the paper's Figure 1. Its normalization stays within a
 # channel. ReLU comes before pooling here and after the first in the author's: with maxima that is the same.
 _POOL = {"size": 3, "stride": 2, "padding": "same"}
 _NORM = SpatialNorm(size=3, alpha=5e-5, beta=0.75)

@@ -74,7 +74,7 @@ class Dense:
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """Division of each input channel by its deviation in grey levels."""
+    """Division of each input channel by its deviation in gray levels."""
 
     deviations: tuple
 
@@ -84,7 +84,7 @@ class Scale:
 
 @dataclasses.dataclass(frozen=True)
 class BatchNorm:
-    """Batch normalisation of each channel."""
+    """Batch normalization of each channel."""
 
     momentum: float = 0.9
 
@@ -106,7 +106,7 @@ class Activation:
 
 @dataclasses.dataclass(frozen=True)
 class LRN:
-    """Local response normalisation; `groups` towers are normalised apart."""
+    """Local response normalization; `groups` towers are normalized apart."""
 
     depth_radius: int
     bias: float
@@ -120,7 +120,7 @@ class LRN:
 
 @dataclasses.dataclass(frozen=True)
 class SpatialNorm:
-    """Normalisation over a window of the same channel (the code's `cnorm2`)."""
+    """Normalization over a window of the same channel (the code's `cnorm2`)."""
 
     size: int = 5
     alpha: float = 0.001

@@ -6,7 +6,7 @@ import os
 
 import tensorflow as tf
 
-from alexnet_tf.training import meeting
+from alexnet_tf.training import rendezvous
 
 STRATEGIES = ("auto", "none", "mirrored", "multi_worker")
 # What sysexits.h calls a temporary failure: the same command, given again, goes on.
@@ -28,7 +28,7 @@ def make_strategy(name="auto", devices=None, terms=None):
 
     Raises:
         ValueError: on another name, more devices than there are, a description of workers that makes no sense, a
-            worker that does not come (see `meeting.SECONDS`), or one with other terms.
+            worker that does not come (see `rendezvous.SECONDS`), or one with other terms.
     """
     if name not in STRATEGIES:
         raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}. Received: strategy={name!r}")
@@ -81,7 +81,7 @@ def _several_workers():
 def _multi_worker(devices, terms):
     resolver = _resolver()
     addresses = resolver.cluster_spec().as_dict()[resolver.task_type]
-    meeting.meet(addresses, resolver.task_id, terms)
+    rendezvous.meet(addresses, resolver.task_id, terms)
     if devices is not None:
         tf.config.set_visible_devices(tf.config.list_physical_devices("GPU")[:devices], "GPU")
     return tf.distribute.MultiWorkerMirroredStrategy(resolver)

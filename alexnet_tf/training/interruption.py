@@ -23,18 +23,18 @@ class Stop:
     """A wish to stop, as a variable that compiled steps read: each worker adds its own to what all see.
 
     Attributes:
-        wished: float32 scalar variable, 0 or 1.
+        requested: float32 scalar variable, 0 or 1.
         signal: number of the signal that came; SIGTERM's for a worker that only heard of it from another.
     """
 
     def __init__(self):
-        self.wished = tf.Variable(0.0, trainable=False)
+        self.requested = tf.Variable(0.0, trainable=False)
         self.signal = signal.SIGTERM
 
     def ask(self, number, frame=None):
         """Handles a signal; a second Ctrl-C ends the process at once."""
         self.signal = number
-        self.wished.assign(1.0)
+        self.requested.assign(1.0)
         if number == signal.SIGINT:
             signal.signal(number, signal.default_int_handler)
             print("\nstopping after this step; Ctrl-C again stops at once", file=sys.stderr)

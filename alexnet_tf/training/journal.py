@@ -62,7 +62,7 @@ class Journal:
         row = {"kind": kind, "step": step, "epoch": step / self._steps_per_epoch, "time": time.time(), **values}
         self._append(METRICS, json.dumps(row))
 
-    def say(self, text):
+    def log(self, text):
         """Puts a line on the screen and into `train.log`."""
         if self._writes:
             print(text, file=sys.stderr)
@@ -162,7 +162,7 @@ def class_counts(labels, class_names):
     lines = [f"images to train on: {', '.join(named) if len(named) <= NAMED else f'from {least} to {most}'}"]
     if counts.max() > UNEQUAL * counts.min():
         lines.append(
-            f"warning: the classes are far from equal, from {least} to {most}: the network will favour the large ones, "
+            f"warning: the classes are far from equal, from {least} to {most}: the network will favor the large ones, "
             "and the error says little of the small ones; see the error of each class"
         )
     return lines

@@ -159,7 +159,7 @@ def _on_device(variable):
 def build_optimizer(recipe):
     """The Keras optimizer that a recipe names."""
     if recipe.optimizer == "adam":
-        return FusedAdam(recipe.peak_rate)
+        return FusedAdam(recipe.peak_learning_rate)
     kind = LARS if recipe.optimizer == "lars" else PaperSGD
     decays = [(layer.prefix, layer.decay) for layer in recipe.layer_decays]
-    return kind(recipe.peak_rate, recipe.momentum, recipe.weight_decay, recipe.decay_biases, decays)
+    return kind(recipe.peak_learning_rate, recipe.momentum, recipe.weight_decay, recipe.decay_biases, decays)

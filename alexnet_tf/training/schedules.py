@@ -20,13 +20,13 @@ class Plateau:
     waited: int = 0
     drops: int = 0
 
-    def update(self, error, patience, most):
-        """Takes one validation's top-1 error; after `patience` without a better one, counts a drop, up to `most`."""
+    def update(self, error, patience, max_drops):
+        """Takes one validation's top-1 error; after `patience` without a better one, counts a drop, up to `max_drops`."""
         if error < self.best:
             self.best, self.waited = error, 0
             return
         self.waited += 1
-        if self.waited >= patience and self.drops < most:
+        if self.waited >= patience and self.drops < max_drops:
             self.drops, self.waited = self.drops + 1, 0
 
 
@@ -48,7 +48,7 @@ def schedule_factor(recipe, step, steps_per_epoch, total_steps, drops):
     elif recipe.schedule == "milestones":
         factor = 0.1 ** sum(step // steps_per_epoch >= epoch for epoch in recipe.milestones)
     elif recipe.schedule == "linear":
-        factor = min(1.0, (1 - step / total_steps) / recipe.decay_share)
+        factor = min(1.0, (1 - step / total_steps) / recipe.decay_fraction)
     elif recipe.schedule == "cosine":
         factor = (1 + math.cos(math.pi * step / total_steps)) / 2
     else:
@@ -70,12 +70,12 @@ def variable_rates(recipe, paths, factor, epoch):
     """
     rates, head = [], f"{get_preset(recipe.preset).head}/"
     for path in paths:
-        rate = recipe.peak_rate * factor
+        rate = recipe.peak_learning_rate * factor
         if path.endswith("bias"):
-            rate = recipe.peak_rate * recipe.bias_rate * (factor if recipe.scheduled_biases else 1.0)
+            rate = recipe.peak_learning_rate * recipe.bias_lr_multiplier * (factor if recipe.schedule_biases else 1.0)
         if path.startswith(head):
-            rate *= recipe.head_rate
-        for layer in recipe.layer_rates:
+            rate *= recipe.head_lr_multiplier
+        for layer in recipe.layer_learning_rates:
             if path.startswith(layer.prefix) and epoch >= layer.epoch:
                 rate = layer.rate
         rates.append(rate)

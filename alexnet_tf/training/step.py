@@ -5,9 +5,9 @@ import numpy as np
 import tensorflow as tf
 
 from alexnet_tf.data import pipeline
-from alexnet_tf.evaluation.evaluate import sums
+from alexnet_tf.evaluation.evaluator import sums
+from alexnet_tf.training.loss_scale import LossScale
 from alexnet_tf.training.optimizer import PaperSGD
-from alexnet_tf.training.precision import LossScale
 
 JIT = ("auto", "true", "false")
 
@@ -21,9 +21,9 @@ class TrainStep:
         optimizer: built Keras optimizer; a rate of 0 makes it leave everything as it is.
         recipe: `Recipe`.
         mean: what is subtracted from images, float32.
-        axes: (eigenvalues, eigenvectors) of the colour noise.
-        wished_stop: float32 scalar variable of this process, added up over replicas (see `interruption.Stop`).
-        most: steps a call at most.
+        color_pca: (eigenvalues, eigenvectors) of the color noise.
+        stop_requested: float32 scalar variable of this process, added up over replicas (see `interruption.Stop`).
+        max_steps_per_call: steps a call at most.
         jit: `"auto"`, `"true"` or `"false"`: whether forward and backward pass are compiled with XLA. `"auto"` does
             not: on a CPU the separate operations are 1.6 times as fast, and for GPUs nobody has measured it yet.
 
@@ -31,11 +31,13 @@ class TrainStep:
         loss_scale: `LossScale` for float16, else None.
     """
 
-    def __init__(self, strategy, model, optimizer, recipe, mean, axes, wished_stop, most=1, jit="auto"):
+    def __init__(
+        self, strategy, model, optimizer, recipe, mean, color_pca, stop_requested, max_steps_per_call=1, jit="auto"
+    ):
         self._strategy, self._model, self._optimizer, self._recipe = strategy, model, optimizer, recipe
         self._logits = keras.Model(model.inputs, model.get_layer("probabilities").input)
-        self._mean, self._axes = tf.constant(mean), [tf.constant(axis) for axis in axes]
-        self._wished_stop, self._most = wished_stop, most
+        self._mean, self._color_pca = tf.constant(mean), [tf.constant(axis) for axis in color_pca]
+        self._stop_requested, self._max_steps_per_call = stop_requested, max_steps_per_call
         self.loss_scale = LossScale() if recipe.precision == "mixed_float16" else None
         compiled = tf.function(self._gradients_of, autograph=False, jit_compile=True)
         self._gradients = compiled if jit == "true" else self._gradients_of
@@ -48,13 +50,13 @@ class TrainStep:
             batches: iterator of distributed batches.
             rates: list of floats, the learning rate of each step.
             multipliers: list of lists, `PaperSGD.multipliers` of each step.
-            noise: bool, whether there is colour noise.
+            noise: bool, whether there is color noise.
 
         Returns:
             float64 (5,): sums over examples of top-1 right, top-5 right, loss and weights, and over steps and replicas
-            of the wishes to stop; and the seconds that were spent waiting for batches.
+            of the stop_requested to stop; and the seconds that were spent waiting for batches.
         """
-        padding = self._most - len(rates)
+        padding = self._max_steps_per_call - len(rates)
         totals, waited = self._steps(
             batches, tf.constant(len(rates)),
             tf.constant(np.pad(np.array(rates, np.float32), (0, padding))),
@@ -81,8 +83,8 @@ class TrainStep:
     # The loop above is all that AutoGraph is needed for.
     @tf.autograph.experimental.do_not_convert
     def _replica_step(self, batch, rate, noise):
-        axes = self._axes if noise else None
-        images = pipeline.network_input(batch, self._mean, axes, self._recipe.noise_divisor)
+        color_pca = self._color_pca if noise else None
+        images = pipeline.network_input(batch, self._mean, color_pca, self._recipe.color_noise_divisor)
         scale = self.loss_scale.scale if self.loss_scale else tf.ones([])
         logits, gradients = self._gradients(images, batch["label"], batch["weight"], scale)
         if self.loss_scale:
@@ -90,7 +92,7 @@ class TrainStep:
             self._optimizer.learning_rate = tf.where(good, rate, 0)
         self._optimizer.apply(gradients, self._model.trainable_variables)
         counted = sums(tf.nn.softmax(logits), batch["label"], batch["weight"])
-        return tf.concat([counted, [tf.cast(self._wished_stop, tf.float64)]], axis=0)
+        return tf.concat([counted, [tf.cast(self._stop_requested, tf.float64)]], axis=0)
 
     def _gradients_of(self, images, labels, weights, scale):
         smoothing = self._recipe.label_smoothing

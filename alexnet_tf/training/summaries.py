@@ -13,8 +13,8 @@ from tensorboard.plugins.hparams import api as hp
 
 from alexnet_tf.data import images as image_functions
 from alexnet_tf.data import pipeline
-from alexnet_tf.models import anatomy
-from alexnet_tf.training import pictures
+from alexnet_tf.models import cost
+from alexnet_tf.plotting import pictures
 
 # About so many images of a batch are looked at, so many are shown, and so many of the worst mistakes.
 LOOKED_AT, SHOWN, WORST = 64, 32, 8
@@ -34,15 +34,19 @@ class Summaries:
         recipe: `Recipe`.
         dataset: `Dataset`.
         model: `keras.Model` with probabilities as output.
-        mean, axes: as for `pipeline.network_input`.
+        mean, color_pca: as for `pipeline.network_input`.
         journal: `Journal`, in whose directories is written.
         writes: whether anything is.
         loss_scale: float16's `LossScale`, or None.
     """
 
-    def __init__(self, recipe, dataset, model, mean, axes, journal, writes=True, loss_scale=None):
+    def __init__(self, recipe, dataset, model, mean, color_pca, journal, writes=True, loss_scale=None):
         self._recipe, self._dataset, self._model, self._journal = recipe, dataset, model, journal
-        self._mean, self._axes, self._loss_scale = tf.constant(mean), [tf.constant(axis) for axis in axes], loss_scale
+        self._mean, self._color_pca, self._loss_scale = (
+            tf.constant(mean),
+            [tf.constant(axis) for axis in color_pca],
+            loss_scale,
+        )
         self.writes = writes
         self._batch = None
         self._weighted = {layer.name: layer for layer in model.layers if hasattr(layer, "kernel")}
@@ -83,8 +87,8 @@ class Summaries:
             for kind in ("weights", "biases", "activations"):
                 for name, values in found[kind].items():
                     tf.summary.histogram(f"{kind}/{name}", values)
-            kernels = pictures.kernels(self._weighted["conv1"].kernel.numpy(), anatomy.towers(self._model))
-            tf.summary.image("conv1_kernels", kernels[None], description="The towers one above the other; grey is 0.")
+            kernels = pictures.kernels(self._weighted["conv1"].kernel.numpy(), cost.towers(self._model))
+            tf.summary.image("conv1_kernels", kernels[None], description="The towers one above the other; gray is 0.")
         self._journal.events("train").flush()
 
     def mistakes(self, step, worst):
@@ -92,7 +96,7 @@ class Summaries:
 
         Args:
             step: int.
-            worst: `Worst` that saw the validation.
+            worst: `HardestExamples` that saw the validation.
         """
         if not self.writes or not worst.found:
             return
@@ -127,17 +131,17 @@ class Summaries:
         """The first images of the run's first batch; the start of a set costs nothing to reach in any kind of set."""
         if self._batch is None:
             recipe = self._recipe
-            share = pipeline.Share(replicas=max(1, recipe.batch_size // LOOKED_AT))
+            shard = pipeline.Shard(replicas=max(1, recipe.batch_size // LOOKED_AT))
             batches = pipeline.training_batches(
-                self._dataset.train, len(self._dataset.class_names), recipe.batch_size, recipe.geometry,
-                recipe.augmentation(0), recipe.seed, range(1), share,
+                self._dataset.train, len(self._dataset.class_names), recipe.batch_size, recipe.resize_crop,
+                recipe.augmentation(0), recipe.seed, range(1), shard,
             )  # fmt: skip
             self._batch = next(iter(batches))
         return self._batch
 
     def _inputs(self):
-        axes = self._axes if self._recipe.augmentation(0).colour_noise else None
-        return pipeline.network_input(self._first_batch(), self._mean, axes, self._recipe.noise_divisor)
+        color_pca = self._color_pca if self._recipe.augmentation(0).color_noise else None
+        return pipeline.network_input(self._first_batch(), self._mean, color_pca, self._recipe.color_noise_divisor)
 
     def _show_batch(self):
         inputs = image_functions.add_mean(self._inputs()[:SHOWN], self._mean).numpy()
@@ -173,7 +177,7 @@ class Summaries:
         return {
             "weight_norm": {name: tf.norm(layer.kernel) for name, layer in self._weighted.items()},
             "gradient_norm": {name: tf.norm(gradient) / scale for name, gradient in gradients.items()},
-            "dead_relus": {name: _share_of_dead(relu, weights > 0) for name, relu in relus.items()},
+            "dead_relus": {name: _dead_fraction(relu, weights > 0) for name, relu in relus.items()},
             "weights": {name: _sample(layer.kernel) for name, layer in self._weighted.items()},
             "biases": {name: _sample(layer.bias) for name, layer in self._weighted.items()},
             "activations": {name: _sample(values) for name, values in {**activations, head: logits}.items()},
@@ -195,7 +199,7 @@ class Mistake:
     probabilities: np.ndarray
 
 
-class Worst:
+class HardestExamples:
     """Keeps those mistakes of a validation in which the true class was the least likely; see `Evaluator`.
 
     Attributes:
@@ -231,7 +235,7 @@ def _is_relu(layer):
     return layer.activation is keras.activations.relu
 
 
-def _share_of_dead(activations, counts):
+def _dead_fraction(activations, counts):
     """The share of units that are 0 for every example that counts; of a map, a unit is a channel at all places."""
     axes = tuple(range(1, activations.shape.rank - 1))
     alive = tf.reduce_any(activations > 0, axis=axes) if axes else activations > 0

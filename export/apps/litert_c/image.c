@@ -138,15 +138,15 @@ typedef struct {
   float* weights;  // to be freed
 } Span;
 
-// Bilinear with anti-aliasing: weights fall off on both sides of the new pixel's centre, like a triangle that is as
+// Bilinear with anti-aliasing: weights fall off on both sides of the new pixel's center, like a triangle that is as
 // wide as the reduction. Beyond the border there is nothing, so that what is left must sum to one again.
-// TensorFlow, too, computes in float and divides in this order: half a grey level rounds the same way in both.
+// TensorFlow, too, computes in float and divides in this order: half a gray level rounds the same way in both.
 static Span span_of(int pixel, int length, int resized) {
-  float scale = 1 / ((float)resized / length), centre = (pixel + 0.5f) * scale, reach = fmaxf(scale, 1), sum = 0;
-  int first = fmaxf(ceilf(centre - reach - 0.5f), 0), last = fminf(floorf(centre + reach - 0.5f), length - 1);
+  float scale = 1 / ((float)resized / length), center = (pixel + 0.5f) * scale, reach = fmaxf(scale, 1), sum = 0;
+  int first = fmaxf(ceilf(center - reach - 0.5f), 0), last = fminf(floorf(center + reach - 0.5f), length - 1);
   Span span = {first, last - first + 1, allocate((last - first + 1) * sizeof(float))};
   for (int i = 0; i < span.count; i++) {
-    span.weights[i] = fmaxf(1 - fabsf(first + i + 0.5f - centre) * (1 / reach), 0);
+    span.weights[i] = fmaxf(1 - fabsf(first + i + 0.5f - center) * (1 / reach), 0);
     sum += span.weights[i];
   }
   for (int i = 0; i < span.count; i++) span.weights[i] /= sum;
@@ -158,7 +158,7 @@ typedef struct {
   int length, first;
 } Side;
 
-// First the central square, then the centre of that: both round towards the top and left.
+// First the central square, then the center of that: both round toward the top and left.
 static Side side_of(int length, double scale, int resize, int crop) {
   int resized = rint(length * scale);
   return (Side){resized, (resized - resize) / 2 + (resize - crop) / 2};

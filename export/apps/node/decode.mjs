@@ -9,7 +9,7 @@ const FORMATS = ['jpeg', 'png', 'gif', 'webp'];
 
 /** The pixels of an image file, upright: {data, width, height}, RGB bytes. Throws if it is no image. */
 export async function decode(bytes) {
-  // What is whole but has errors inside is used, as TensorFlow does. Without its colour profile an image is not
+  // What is whole but has errors inside is used, as TensorFlow does. Without its color profile an image is not
   // converted: the network was trained on the bytes as they are.
   const image = sharp(bytes, { failOn: 'truncated', ignoreIcc: true, limitInputPixels: false });
   const { format, width, height, space } = await image.metadata();
@@ -25,7 +25,7 @@ async function read(image) {
   return { data, width: info.width, height: info.height };
 }
 
-/** Ink to light, as TensorFlow does it: each colour's light is dimmed by black. sharp would use a printer's profile. */
+/** Ink to light, as TensorFlow does it: each color's light is dimmed by black. sharp would use a printer's profile. */
 function fromCmyk({ data: inks, width, height }) {
   const data = new Uint8Array(width * height * 3);
   for (let i = 0; i < data.length; i++) {

@@ -20,13 +20,13 @@ def read_manifest(model):
 
 
 def prepare(file, resize, crop):
-    """Decodes, sets upright, resizes the shorter side, and cuts the centre: uint8 (crop, crop, 3)."""
+    """Decodes, sets upright, resizes the shorter side, and cuts the center: uint8 (crop, crop, 3)."""
     image = ImageOps.exif_transpose(Image.open(file)).convert("RGB")
     scale = resize / min(image.size)
     size = [round(side * scale) for side in image.size]
-    # Colour by colour, as floating-point numbers: in an RGB image, Pillow would round between rows and columns.
-    colours = [np.asarray(colour.convert("F").resize(size, Image.BILINEAR)) for colour in image.split()]
-    pixels = np.rint(np.stack(colours, axis=-1)).astype(np.uint8)
+    # Color by color, as floating-point numbers: in an RGB image, Pillow would round between rows and columns.
+    colors = [np.asarray(color.convert("F").resize(size, Image.BILINEAR)) for color in image.split()]
+    pixels = np.rint(np.stack(colors, axis=-1)).astype(np.uint8)
     # MediaPipe takes no views.
     return np.ascontiguousarray(central(central(pixels, resize), crop))
 

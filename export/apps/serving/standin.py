@@ -2,7 +2,7 @@
 
 python standin.py MODELS_DIR [--grpc_port=8500] [--rest_port=8501]
 
-Answers on this machine alone. A port of 0 takes a free one; the ports are printed once clients are let in.
+ClassificationReport on this machine alone. A port of 0 takes a free one; the ports are printed once clients are let in.
 """
 
 import argparse
@@ -145,7 +145,7 @@ class Models:
         if not spec.name:
             raise Failure(Code.INVALID_ARGUMENT, "the request names no model")
         if spec.version_label:
-            raise Failure(Code.INVALID_ARGUMENT, f"there is no version labelled {spec.version_label!r}")
+            raise Failure(Code.INVALID_ARGUMENT, f"there is no version labeled {spec.version_label!r}")
         model = self._models.get(spec.name)
         if model is None or (spec.HasField("version") and spec.version.value != model.version):
             version = spec.version.value if spec.HasField("version") else "latest"
@@ -184,7 +184,7 @@ class RestHandler(http.server.BaseHTTPRequestHandler):
     """POST /v1/models/<name>[/versions/<version>]:predict with "instances"; `server.models` is a `Models`."""
 
     def do_POST(self):
-        """Answers with predictions or with an error."""
+        """ClassificationReport with predictions or with an error."""
         try:
             status, answer = 200, {"predictions": self._predict()}
         except Failure as failure:

@@ -10,7 +10,7 @@ export async function decode(blob) {
   await checkHeader(blob);
   const bitmap = await createImageBitmap(blob, {
     imageOrientation: 'from-image',
-    // The network was trained on the bytes as they are in the file, without colour profiles.
+    // The network was trained on the bytes as they are in the file, without color profiles.
     colorSpaceConversion: 'none',
     premultiplyAlpha: 'none',
   }).catch(() => {

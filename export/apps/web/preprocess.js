@@ -18,7 +18,7 @@ export function checkSize(width, height) {
 }
 
 /**
- * Resizes the shorter side to `resize` pixels and cuts the centre, `crop` by `crop`.
+ * Resizes the shorter side to `resize` pixels and cuts the center, `crop` by `crop`.
  *
  * `image` is {data, width, height}: RGB or RGBA bytes, row by row from the top; alpha is left out without blending.
  * Returns RGB bytes in the same order. Only those pixels that lie within the window are computed.
@@ -34,7 +34,7 @@ export function prepare({ data, width, height }, resize, crop) {
 /** For each pixel of the window along one axis: which source pixels it is made of, and with what weights. */
 function windowTaps(size, shorter, resize, crop) {
   const target = roundHalfToEven(size * (resize / shorter));
-  // The centre of the central square. Each floor is half a pixel towards the top or left where a margin is odd.
+  // The center of the central square. Each floor is half a pixel toward the top or left where a margin is odd.
   const start = Math.floor((target - resize) / 2) + Math.floor((resize - crop) / 2);
   return Array.from({ length: crop }, (_, index) => triangleTaps(start + index, size, size / target));
 }
@@ -42,13 +42,13 @@ function windowTaps(size, shorter, resize, crop) {
 /** The weights of a triangle that is as wide as the reduction, which is what prevents aliasing. */
 function triangleTaps(target, size, reduction) {
   const radius = Math.max(reduction, 1);
-  // Half-pixel centres: pixel i covers i to i + 1, and its centre is at i + 0.5.
-  const centre = (target + 0.5) * reduction;
-  const first = Math.max(Math.ceil(centre - radius - 0.5), 0);
-  const last = Math.min(Math.floor(centre + radius - 0.5), size - 1);
+  // Half-pixel centers: pixel i covers i to i + 1, and its center is at i + 0.5.
+  const center = (target + 0.5) * reduction;
+  const first = Math.max(Math.ceil(center - radius - 0.5), 0);
+  const last = Math.min(Math.floor(center + radius - 0.5), size - 1);
   const weights = Array.from(
     { length: last - first + 1 },
-    (_, index) => 1 - Math.abs(first + index + 0.5 - centre) / radius,
+    (_, index) => 1 - Math.abs(first + index + 0.5 - center) / radius,
   );
   // At the border a part of the triangle lies outside, so the rest must be made to sum to 1 again.
   const sum = weights.reduce((total, weight) => total + weight, 0);
