@@ -22,6 +22,7 @@ test: lint
 lint: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 bench: .venv/.installed
 	$(BIN)/python tools/benchmark_step.py

@@ -1,34 +1,84 @@
 """AlexNet (Krizhevsky, Sutskever and Hinton, 2012) on TensorFlow and Keras 3."""
 
-import importlib
-import os
+import importlib as _importlib
+import os as _os
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
+
+from alexnet_tf import registration as _registration
+
+if _TYPE_CHECKING:
+    from alexnet_tf.data.datasets import open_dataset
+    from alexnet_tf.evaluation.evaluator import evaluate
+    from alexnet_tf.exporting.export import export
+    from alexnet_tf.models import layers
+    from alexnet_tf.models.builder import AlexNet
+    from alexnet_tf.models.preset import Preset
+    from alexnet_tf.models.presets import PRESETS, get_preset
+    from alexnet_tf.models.pretrained.imagenet import decode_predictions, preprocess_input
+    from alexnet_tf.runs.opening import open_predictor
+    from alexnet_tf.runs.recipe import Recipe
+    from alexnet_tf.runs.recipes import RECIPES, get_recipe
+    from alexnet_tf.runs.run import load_run
+    from alexnet_tf.training.loop import train_and_evaluate
 
 __version__ = "0.1.0"
 
-# TensorFlow leaves oneDNN's kernels off on CPUs without AVX-512, where they make a training step about 1.5 times as
-# fast. It reads this once, when it is imported; a user's own setting, or a TensorFlow imported before, stays as it is.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# Both are read once, when TensorFlow is imported; values that the user has set stay.
+# On CPUs without AVX-512, TensorFlow leaves oneDNN off, although it makes a training step about 1.5 times as fast.
+_os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# Errors only: otherwise TensorFlow prints several lines about the CPU and missing GPUs at every start.
+_os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-# Loaded on first use: importing TensorFlow takes seconds that `alexnet-tf --help` does not need.
-_EXPORTS = {
-    "AlexNet": "alexnet_tf.models.builder",
-    "PRESETS": "alexnet_tf.models.presets",
-    "Preset": "alexnet_tf.models.presets",
-    "get_preset": "alexnet_tf.models.presets",
-    "GroupedConv2D": "alexnet_tf.models.layers",
-    "LocalResponseNormalization": "alexnet_tf.models.layers",
-    "SpatialNormalization": "alexnet_tf.models.layers",
-    "preprocess_input": "alexnet_tf.models.pretrained.imagenet",
-    "decode_predictions": "alexnet_tf.models.pretrained.imagenet",
-    "RECIPES": "alexnet_tf.runs.recipes",
-    "Recipe": "alexnet_tf.runs.recipe",
-    "train_and_evaluate": "alexnet_tf.training.loop",
+# Imported on first use, because importing TensorFlow takes seconds.
+_MODULE_OF = {
+    "AlexNet": "models.builder",
+    "PRESETS": "models.presets",
+    "Preset": "models.preset",
+    "RECIPES": "runs.recipes",
+    "Recipe": "runs.recipe",
+    "decode_predictions": "models.pretrained.imagenet",
+    "evaluate": "evaluation.evaluator",
+    "export": "exporting.export",
+    "get_preset": "models.presets",
+    "get_recipe": "runs.recipes",
+    "layers": "models.layers",
+    "load_run": "runs.run",
+    "open_dataset": "data.datasets",
+    "open_predictor": "runs.opening",
+    "preprocess_input": "models.pretrained.imagenet",
+    "train_and_evaluate": "training.loop",
 }
 
-__all__ = ["__version__", *_EXPORTS]
+__all__ = [
+    "AlexNet",
+    "PRESETS",
+    "Preset",
+    "RECIPES",
+    "Recipe",
+    "decode_predictions",
+    "evaluate",
+    "export",
+    "get_preset",
+    "get_recipe",
+    "layers",
+    "load_run",
+    "open_dataset",
+    "open_predictor",
+    "preprocess_input",
+    "train_and_evaluate",
+]
 
 
-def __getattr__(name):
-    if name not in _EXPORTS:
+def __getattr__(name: str) -> _Any:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_EXPORTS[name]), name)
+    module = _importlib.import_module(f"alexnet_tf.{_MODULE_OF[name]}")
+    return module if name == "layers" else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
+
+
+_registration.register_layers()

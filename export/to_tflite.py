@@ -1,9 +1,11 @@
 """`alexnet-tf export --formats=tflite,tflite_float16,tflite_int8` from a checkout that is not installed."""
 
 import pathlib
-import runpy
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-sys.argv.insert(1, "--formats=tflite,tflite_float16,tflite_int8")
-runpy.run_module("alexnet_tf.cli.export", run_name="__main__", alter_sys=True)
+
+from alexnet_tf.cli.main import main  # noqa: E402
+
+sys.argv[1:1] = ["export", "--formats=tflite,tflite_float16,tflite_int8"]
+sys.exit(main())

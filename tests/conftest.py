@@ -14,7 +14,6 @@ import serving_app  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from alexnet_tf.exporting.export import export  # noqa: E402
-from alexnet_tf.inference.runners import classifier_runner  # noqa: E402
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
@@ -28,28 +27,28 @@ def seeds():
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory):
-    """A narrow network's export for programs that know nothing of this package, and the network's own runner."""
+    """The export of a narrow network, for programs that do not use this package, and the network itself."""
     keras.utils.set_random_seed(0)
-    classifier = helpers.narrow_classifier("paper")
+    predictor = helpers.narrow_predictor("paper")
     images = np.random.default_rng(0).integers(0, 256, (4, 67, 67, 3)).astype(np.uint8)
     out = tmp_path_factory.mktemp("export") / "out"
-    export(classifier, out, ["saved_model", "tflite", "onnx"], images, "paper")
-    return out, classifier_runner(classifier)
+    export(predictor, out, ["saved_model", "tflite", "onnx"], images=images)
+    return out, predictor
 
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory):
-    """Five photographs and a text."""
+    """Five photographs and a text file."""
     folder = tmp_path_factory.mktemp("photos")
     for number in range(5):
         (folder / f"{number}.jpg").write_bytes(helpers.noise_jpeg(number, 90 + 9 * number, 120))
-    (folder / "text.jpg").write_text("This is no image.")
+    (folder / "text.jpg").write_text("This is not an image.")
     return sorted(folder.iterdir())
 
 
 @pytest.fixture(scope="session")
 def laid_out(exported, tmp_path_factory):
-    """A directory with versions 9 and 10, of which 9 cannot be loaded; and what was said when 10 was laid out."""
+    """A directory with versions 9 and 10, of which 9 cannot be loaded, and the output of laying out 10."""
     out = tmp_path_factory.mktemp("models")
     said = serving_app.ran("layout.py", exported[0], out, "--name=narrow", "--version=10")
     serving_app.run_here("layout.py", exported[0], out, "--name=narrow", "--version=9")
@@ -59,7 +58,7 @@ def laid_out(exported, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def no_proxy():
-    """Servers listen on this machine; a proxy in between is none of the tests' business."""
+    """Servers listen on this machine, so a proxy must not be asked."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("no_proxy", "127.0.0.1")
         yield

@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from alexnet_tf.data import shapes
-from alexnet_tf.inference.predictor import Classifier
+from alexnet_tf.inference.keras_predictor import KerasPredictor
+from alexnet_tf.inference.predictor import InputPreprocessing
 from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.presets import get_preset
 from alexnet_tf.models.pretrained.caffe import Net
@@ -33,14 +34,14 @@ def assert_close(what, found, expected, bound):
     assert error <= bound, what
 
 
-def narrow_classifier(preset):
-    """A `Classifier` of ten classes that reads 67 pixels, with fresh weights.
+def narrow_predictor(preset):
+    """A network with ten classes and an input of 67 pixels that is not trained.
 
-    A wider start than the paper's, so that ten classes get different probabilities from an untrained network.
+    He's initialization, with which ten classes get different probabilities from an untrained network.
     """
-    network = get_preset(preset).widened(1 / 16).changed(Conv={"stddev": "he"}, Dense={"stddev": "he"})
+    network = get_preset(preset).widened(1 / 16).changed(Conv={"kernel_init": "he"}, Dense={"kernel_init": "he"})
     model = AlexNet(network, input_shape=(67, 67, 3), classes=10)
-    return Classifier(model, np.full(3, 127, np.float32), 76, 67, tuple("abcdefghij"))
+    return KerasPredictor(preset, tuple("abcdefghij"), InputPreprocessing(76, 67, np.full(3, 127, np.float32)), model)
 
 
 def enliven(model, seed=0):

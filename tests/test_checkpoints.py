@@ -9,8 +9,9 @@ import helpers
 import numpy as np
 import pytest
 
+from alexnet_tf.errors import SaveError
 from alexnet_tf.evaluation.evaluator import Evaluator
-from alexnet_tf.runs import checkpoints
+from alexnet_tf.runs import checkpoints, layout
 from alexnet_tf.runs.recipes import get_recipe
 from alexnet_tf.runs.run import load_run
 from alexnet_tf.training.interruption import Interrupted
@@ -42,7 +43,7 @@ def _assert_same(one, other):
 
 
 def _newest(workdir):
-    return checkpoints.candidates(workdir / checkpoints.LAST)[0]
+    return checkpoints.candidates(workdir / layout.CHECKPOINTS)[0]
 
 
 @pytest.mark.parametrize("ruin", ["data", "index", "list"])
@@ -52,20 +53,20 @@ def test_a_ruined_newest_checkpoint_is_passed_over(recipe, unbroken, tmp_path, c
     file = {
         "data": f"{newest}.data-00000-of-00001",
         "index": f"{newest}.index",
-        "list": tmp_path / checkpoints.LAST / "checkpoint",
+        "list": tmp_path / layout.CHECKPOINTS / "checkpoint",
     }[ruin]
     os.truncate(file, os.path.getsize(file) // 2)
     load_run(tmp_path)
     train_and_evaluate(recipe, tmp_path, ONE)
     _assert_same(unbroken, tmp_path)
-    assert (f"checkpoint {newest} cannot be read, an older one is tried" in capsys.readouterr().err) == (ruin != "list")
+    assert (f"unreadable checkpoint {newest}, trying an older one" in capsys.readouterr().err) == (ruin != "list")
 
 
 def test_no_readable_checkpoint_is_refused(recipe, tmp_path):
     train_and_evaluate(dataclasses.replace(recipe, steps=4), tmp_path, ONE)
-    for path in checkpoints.candidates(tmp_path / checkpoints.LAST):
+    for path in checkpoints.candidates(tmp_path / layout.CHECKPOINTS):
         os.truncate(f"{path}.data-00000-of-00001", 10)
-    with pytest.raises(ValueError, match="no checkpoint in .* can be read; move them away to begin anew"):
+    with pytest.raises(ValueError, match="no checkpoint in .* is readable; move them away to start from scratch"):
         train_and_evaluate(recipe, tmp_path, ONE)
 
 
@@ -74,30 +75,30 @@ def test_the_best_weights_are_kept(recipe, tmp_path):
     errors = {step: row["top1_error"] for step, row in helpers.journal(tmp_path, "validation").items()}
     assert len(errors) == 6 and len(set(errors.values())) > 1
     run = load_run(tmp_path, best=True)
-    found = Evaluator(run.model, 2, run.resize_crop, run.mean)(run.dataset.validation)
-    assert found.top1_error == min(errors.values())
+    metrics = Evaluator(run.predictor())(run.dataset.validation)
+    assert metrics.top1_error == min(errors.values())
     assert errors[24] == result.top1_error
-    assert len(checkpoints.candidates(tmp_path / checkpoints.BEST)) == 1
+    assert len(checkpoints.candidates(tmp_path / layout.BEST)) == 1
 
 
 def test_a_full_disk_keeps_the_last_checkpoint(recipe, unbroken, tmp_path):
     """A limit on the size of files stands for a disk that is full."""
-    train_and_evaluate(dataclasses.replace(recipe, steps=4), tmp_path, ONE)
-    before = _newest(tmp_path)
-    fields = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe) if field.metadata}
-    flags = [f"--{name}={value}" for name, value in fields.items() if value is not None]
-    done = commands.run("train", "--recipe=paper", f"--workdir={tmp_path}", *flags, file_size=200_000)
+    workdir, file = tmp_path / "run", tmp_path / "recipe.json"
+    train_and_evaluate(dataclasses.replace(recipe, steps=4), workdir, ONE)
+    before = _newest(workdir)
+    recipe.save(file)
+    done = commands.run("train", f"--recipe={file}", f"--workdir={workdir}", file_size=200_000)
     assert done.returncode == 1
-    assert "error: a checkpoint cannot be written: " in done.stderr and f"The last one is {before}" in done.stderr
+    assert "error: checkpoint cannot be written: " in done.stderr and f"The last one is {before}" in done.stderr
     assert "Traceback" not in done.stderr
-    assert _newest(tmp_path) == before and not list(tmp_path.rglob("*temp*"))
-    train_and_evaluate(recipe, tmp_path, ONE)
-    _assert_same(unbroken, tmp_path)
+    assert _newest(workdir) == before and not list(workdir.rglob("*temp*"))
+    train_and_evaluate(recipe, workdir, ONE)
+    _assert_same(unbroken, workdir)
 
 
 def test_a_workdir_that_cannot_be_written_to_any_more(recipe, tmp_path, monkeypatch):
     train_and_evaluate(dataclasses.replace(recipe, steps=4), tmp_path, ONE)
-    folder, aside = tmp_path / checkpoints.LAST, tmp_path / "aside"
+    folder, aside = tmp_path / layout.CHECKPOINTS, tmp_path / "aside"
     original = checkpoints.Checkpoints.restore
 
     def restore(self):
@@ -107,7 +108,7 @@ def test_a_workdir_that_cannot_be_written_to_any_more(recipe, tmp_path, monkeypa
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints.Checkpoints, "restore", restore)
-        with pytest.raises(checkpoints.SaveError, match="a checkpoint cannot be written: .* or make it writable"):
+        with pytest.raises(SaveError, match="checkpoint cannot be written: .* or make it writable"):
             train_and_evaluate(recipe, tmp_path, ONE)
     assert checkpoints.candidates(aside)
 
@@ -140,6 +141,6 @@ def test_a_loss_that_is_not_finite_ends_the_run(recipe, tmp_path):
     before = _newest(tmp_path / "run")
     # Which step overflows depends on the CPU's kernels; it is one before the next validation. Whatever the interval of
     # metrics, nothing is saved after that step.
-    with pytest.raises(FloatingPointError, match=f"not finite after step [5-8], at learning rate 1e\\+30; .*{before}"):
+    with pytest.raises(FloatingPointError, match=f"not finite after step [5-8], at learning rate 1e\\+30. .*{before}"):
         train_and_evaluate(dataclasses.replace(recipe, learning_rate=1e30), tmp_path / "run", helpers.UNWATCHED)
     assert _newest(tmp_path / "run") == before

@@ -13,7 +13,8 @@ from commands import run
 from helpers import channels_first, enliven, state_dict
 
 from alexnet_tf.cli import common
-from alexnet_tf.data import images, pipeline, shapes, sources
+from alexnet_tf.cli.main import COMMANDS
+from alexnet_tf.data import images, indexed_split, pipeline, shapes
 from alexnet_tf.models.builder import AlexNet
 
 
@@ -36,19 +37,52 @@ def test_train_evaluate_export_predict(tmp_path):
     assert answers[0] == answers[1] == answers[2] and len(answers[0]) == 5
 
 
-def test_help_is_no_mistake():
-    done = run("train", "--help")
-    assert done.returncode == 0 and "--[no]color_noise" in done.stdout
+def test_help_in_all_its_spellings():
+    texts = [run(*arguments) for arguments in (("train", "--help"), ("train", "-h"), ("help", "train"))]
+    assert {done.returncode for done in texts} == {0} and len({done.stdout for done in texts}) == 1
+    text = texts[0].stdout
+    headings = re.findall(r"^(\w+):$", text, re.MULTILINE)
+    assert headings == ["data", "network", "optimization", "augmentation", "run"]
+    assert "--[no]color_noise" in text and re.search(r"--learning_rate=X .*?\(default: 0\.01\)", text, re.DOTALL)
+    assert all(name in run("-h").stdout for name in COMMANDS)
+
+
+FAILING = "from alexnet_tf.cli import common\ndef main(argv):\n    {}\ncommon.run(main)"
+
+
+@pytest.mark.parametrize(
+    "statement, code, message",
+    [
+        ("from alexnet_tf.errors import UserError; raise UserError('top must be at least 1,\\n got 0')", 1, "1, got 0"),
+        ("open('/no/such/file')", 1, "No such file or directory: '/no/such/file'"),
+        (
+            "raise ValueError('shapes differ')",
+            70,
+            "ValueError: shapes differ\nThis is a bug in alexnet-tf 0.1.0. Please",
+        ),
+        ("{}['name']", 70, "KeyError: 'name'\nThis is a bug"),
+    ],
+)
+def test_mistakes_and_bugs_are_told_apart(statement, code, message):
+    done = subprocess.run([sys.executable, "-c", FAILING.format(statement)], capture_output=True, text=True)
+    assert done.returncode == code and message in done.stderr
+    assert ("Traceback" in done.stderr) == (code == 70)
+    assert done.stderr.startswith("error: ") == (code == 1)
+
+
+def test_missing_flags_and_misspelled_ones():
+    _assert_one_line(run("train"), 2, "--recipe and --workdir must be given; see alexnet-tf help train")
+    _assert_one_line(run(*TRAIN, "--workdir=x", "--epoch=3"), 2, "flag 'epoch'. Did you mean --epochs?; see")
 
 
 def test_presets_table():
     found = json.loads(run("presets", "--json").stdout)
-    assert found["paper"]["weights"] == 60_965_224 and found["lenet5"]["weights"] == 61_706
+    assert found["paper"]["parameters"] == 60_965_224 and found["lenet5"]["parameters"] == 61_706
     convolutions = sum(s["multiply_adds"] for s in found["paper"]["stages"] if s["name"].startswith("conv"))
     assert convolutions == pytest.approx(665.8e6, rel=1e-4)
     assert found["paper"]["multiply_adds"] - convolutions == pytest.approx(58.6e6, rel=1e-3)
     # As torchvision publishes them with its weights.
-    assert found["torchvision"]["weights"] == 61_100_840
+    assert found["torchvision"]["parameters"] == 61_100_840
     assert found["torchvision"]["multiply_adds"] == pytest.approx(0.714e9, rel=1e-3)
 
 
@@ -58,8 +92,8 @@ def test_weights(tmp_path):
     arguments = ["weights", "--preset=torchvision", "--classes=4", f"--out={tmp_path}/net.weights.h5", "--check"]
     done = run(*arguments, f"--from={tmp_path}/net.pth")
     assert done.returncode == 0, done.stderr
-    assert "57,020,228 weights" in done.stdout and "the same answers" in done.stdout
-    _assert_one_line(run(*arguments, f"--from={tmp_path}/gone.pth"), 1, "weights cannot be read")
+    assert "57,020,228 parameters" in done.stdout and "the outputs are equal" in done.stdout
+    _assert_one_line(run(*arguments, f"--from={tmp_path}/gone.pth"), 1, "weights must be a readable file")
 
 
 TRAIN = ["train", "--recipe=demo", "--width=0.0625", "--image_size=67", "--steps=1", "--batch_size=2"]
@@ -84,25 +118,25 @@ def _assert_one_line(done, code, message):
     "arguments, code, message",
     [
         (["fly"], 2, "command must be one of"),
-        (["predict", "photo.jpg"], 2, "--model must be given; see alexnet-tf predict --help"),
+        (["predict", "photo.jpg"], 2, "--model must be given; see alexnet-tf help predict"),
         ([*TRAIN, "--workdir=x", "--spped=1"], 2, "spped"),
-        (["train", "--recipe=resnet", "--workdir=x"], 1, "Unknown recipe"),
-        ([*TRAIN, "--workdir=x", "--preset=vgg"], 1, "Unknown preset"),
+        (["train", "--recipe=resnet", "--workdir=x"], 1, "recipe must be one of demo, paper"),
+        ([*TRAIN, "--workdir=x", "--preset=vgg"], 1, "preset must be one of"),
         ([*TRAIN, "--workdir=x", "--dataset=imagenet"], 1, "dataset must be builtin:shapes, folder:PATH, tar:"),
         ([*TRAIN, "--workdir=x", "--dataset=tfds:no_such_set"], 1, "no_such_set"),
-        ([*TRAIN, "--workdir=x", "--dataset=folder:missing"], 1, "folder that exists"),
+        ([*TRAIN, "--workdir=x", "--dataset=folder:missing"], 1, "existing folder"),
         ([*TRAIN, "--workdir=x", "--dropout=1"], 1, "dropout must be at least 0 and below 1"),
-        ([*TRAIN, "--workdir=x", "--freeze_through=conv1"], 1, "freeze_through needs weights"),
-        ([*TRAIN, "--workdir=x", "--image_size=20"], 1, "image_size must suit the network. Received: 20: input_shape"),
+        ([*TRAIN, "--workdir=x", "--freeze_through=conv1"], 1, "freeze_through must be 'none' without weights"),
+        ([*TRAIN, "--workdir=x", "--image_size=20"], 1, "image_size must be at least 67 for preset 'paper', got 20"),
         (["train", "--recipe=finetune", "--workdir=x"], 1, "dataset must be builtin:shapes, folder:PATH"),
         (["train", "--recipe=finetune", "--workdir=x", "--weights=gone"], 1, "weights must be 'imagenet', a .caffe"),
-        ([*TRAIN, "--workdir=/proc/x"], 1, "workdir cannot be written to"),
+        ([*TRAIN, "--workdir=/proc/x"], 1, "workdir must be writable"),
         ([*TRAIN, "--workdir=x", "--profile=5"], 1, "profile must be START,COUNT"),
         ([*TRAIN, "--workdir=x", "--profile=0,2"], 1, "profile must lie within the 1 steps of the run"),
         (["prepare", "--dataset=folder:x", "--out=y", "--quality=0"], 1, "quality must be from 1 to 100"),
         (["prepare", "--dataset=builtin:shapes", "--out=y"], 1, "dataset must consist of image files"),
-        ([*TRAIN, "--workdir=x", "--dataset=records:missing"], 1, "folder with a prepared set"),
-        (["evaluate", "--workdir=missing"], 1, "workdir must hold a run"),
+        ([*TRAIN, "--workdir=x", "--dataset=records:missing"], 1, "the folder of a prepared dataset"),
+        (["evaluate", "--workdir=missing"], 1, "must be the workdir of a run, an export"),
         (["predict", "--model=missing", "photo.jpg"], 1, "model must be"),
         (["verify", "missing"], 1, "must hold an export"),
     ],
@@ -116,9 +150,9 @@ def test_mistakes_are_one_line(arguments, code, message, tmp_path, monkeypatch):
 
 def test_folders_that_are_no_dataset(tmp_path):
     (tmp_path / "empty").mkdir()
-    _assert_one_line(run(*TRAIN, f"--workdir={tmp_path}/x", f"--dataset=folder:{tmp_path}/empty"), 1, "two classes")
+    _assert_one_line(run(*TRAIN, f"--workdir={tmp_path}/x", f"--dataset=folder:{tmp_path}/empty"), 1, "at least 2 classes")
     _image_folder(tmp_path / "one", cats=3)
-    _assert_one_line(run(*TRAIN, f"--workdir={tmp_path}/x", f"--dataset=folder:{tmp_path}/one"), 1, "two classes")
+    _assert_one_line(run(*TRAIN, f"--workdir={tmp_path}/x", f"--dataset=folder:{tmp_path}/one"), 1, "at least 2 classes")
     _image_folder(tmp_path / "bare", cats=3, dogs=0)
     _assert_one_line(run(*TRAIN, f"--workdir={tmp_path}/x", f"--dataset=folder:{tmp_path}/bare"), 1, "no image")
     assert not (tmp_path / "x").exists()
@@ -130,20 +164,20 @@ def test_a_file_that_is_no_image_is_skipped_and_counted_in_training(tmp_path):
     arguments = [*TRAIN, f"--workdir={tmp_path}/run", f"--dataset=folder:{tmp_path}/photos", "--batch_size=19"]
     # As a user starts it: a new process, and nothing that quiets TensorFlow but the package itself.
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
-    command = [sys.executable, "-m", "alexnet_tf.cli.train", *arguments[1:]]
+    command = [sys.executable, "-m", "alexnet_tf", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment)
     assert done.returncode == 0, done.stderr
     assert "1 file skipped" in done.stderr and "broken.jpg" in done.stderr
     assert not re.search("^[EWI][0-9]{4} ", done.stderr, re.MULTILINE), done.stderr
     # The same workdir with another network.
-    _assert_one_line(run(*arguments, "--preset=one_tower"), 1, "differs in preset: 'paper' there, 'one_tower' now")
+    _assert_one_line(run(*arguments, "--preset=one_tower"), 1, "differs in preset: saved 'paper', requested 'one_tower'")
 
 
 def test_a_label_outside_the_classes_is_one_line():
     def load(example, crop):
         return {"image": tf.zeros([67, 67, 3], tf.uint8), "label": tf.constant(7, tf.int64), "weight": 1.0}
 
-    split, none = sources.IndexedSplit(4, load), pipeline.Augmentation(False, False, False)
+    split, none = indexed_split.IndexedSplit(4, load), pipeline.Augmentation(False, False, False)
     batches = pipeline.training_batches(split, 2, 1, images.ResizeCrop(76, 67), none, 0, range(1))
     with pytest.raises(tf.errors.InvalidArgumentError) as raised:
         next(iter(batches))

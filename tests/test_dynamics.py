@@ -105,7 +105,7 @@ def test_losses(preset, rate):
     # Pixels this large would make the first layer so quick that rounding grows into another path.
     images = (figures(IMAGES, side).astype(np.float32) - 127) / 16
     rng = np.random.default_rng(0)
-    found, expected = [], []
+    actual, expected = [], []
     for step in range(STEPS):
         chosen = rng.choice(IMAGES, BATCH, replace=False)
         batch, labels = images[chosen], chosen % 10
@@ -118,7 +118,7 @@ def test_losses(preset, rate):
             logits = model(batch, training=True)
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
         optimizer.apply(tape.gradient(loss, [v.value for v in model.trainable_variables]), model.trainable_variables)
-        found.append(float(loss))
+        actual.append(float(loss))
 
         inputs = torch.from_numpy(np.ascontiguousarray(batch.transpose(0, 3, 1, 2)))
         theirs.zero_grad()
@@ -133,7 +133,7 @@ def test_losses(preset, rate):
                 velocity.copy_(0.9 * velocity - decay * epsilon * weight - epsilon * weight.grad)
                 weight += velocity
         expected.append(float(loss))
-    error = np.max(np.abs(np.divide(found, expected) - 1))
+    error = np.max(np.abs(np.divide(actual, expected) - 1))
     print(f"{preset}, {STEPS} losses: largest relative difference {error:.1e}, at most 1e-03")
     assert error <= 1e-3
     assert np.mean(expected[-10:]) < 0.8 * np.mean(expected[:10])

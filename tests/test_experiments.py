@@ -11,12 +11,15 @@ import tensorflow as tf
 
 from alexnet_tf.experiments import comparisons, experiment, race, report
 from alexnet_tf.experiments.catalog import EXPERIMENTS, get_experiment
-from alexnet_tf.experiments.history import Point, history, smoothed
+from alexnet_tf.experiments.smoothing import smoothed
 from alexnet_tf.models.builder import AlexNet
+from alexnet_tf.models.keras_layers import make_layers
 from alexnet_tf.models.specs import AveragePool, MaxPool
-from alexnet_tf.runs.recipe import Recipe
+from alexnet_tf.runs.metrics_log import append_metrics, read_metrics
+from alexnet_tf.runs.recipe import Recipe, read_recipe
 from alexnet_tf.runs.recipes import get_recipe
-from alexnet_tf.runs.run import build_model, read_recipe
+from alexnet_tf.runs.run import build_model
+from alexnet_tf.training.loop import LossNotFiniteError
 from alexnet_tf.training.optimizer import build_optimizer
 from alexnet_tf.training.schedules import variable_rates
 
@@ -34,14 +37,15 @@ def test_four_layers():
 @pytest.mark.parametrize("pool, reduce", [(MaxPool, np.max), (AveragePool, np.mean)])
 def test_pools_of_an_even_side_round_up_as_the_authors(pool, reduce):
     inputs = -np.random.default_rng(0).uniform(1, 2, (1, 6, 6, 2)).astype(np.float32)
-    (layer,) = pool(3, 2, "same").layers(inputs.shape[1:], lambda kind: kind)
+    (layer,) = make_layers(pool(3, 2, "same"), inputs.shape[1:], "1")
     # The last windows hang over the edge, and what hangs over counts for nothing.
     expected = [[reduce(inputs[0, y : y + 3, x : x + 3], axis=(0, 1)) for x in (0, 2, 4)] for y in (0, 2, 4)]
     np.testing.assert_allclose(layer(inputs)[0], expected, rtol=1e-6)
 
 
-def test_published_rates_and_decays():
-    recipe = Recipe.from_json(get_recipe("four_layers").to_json())
+def test_published_rates_and_decays(tmp_path):
+    get_recipe("four_layers").save(tmp_path / "recipe.json")
+    recipe = Recipe.load(tmp_path / "recipe.json")
     assert recipe == get_recipe("four_layers")
     model = build_model(recipe, 10)
     optimizer = build_optimizer(recipe)
@@ -72,7 +76,7 @@ def test_fields_of_a_recipe_make_variants():
     assert {pools[f"pool{n}"].strides for n in (1, 2, 5)} == {(2, 2)}
     joined = _layer_names(towers=False)
     assert {joined[f"conv{n}"].groups for n in range(1, 6)} == {1} and joined["norm2"].groups == 1
-    with pytest.raises(ValueError, match="activation must be one of None, relu, tanh. Received: activation='elu'"):
+    with pytest.raises(ValueError, match="activation must be .*relu.*tanh.*got 'elu'"):
         get_recipe("demo", activation="elu")
 
 
@@ -92,7 +96,7 @@ def test_every_experiment_is_whole(name, quick, tmp_path):
         build_model(dataclasses.replace(recipe, width=1 / 16 if name != "relu_vs_tanh" else 1 / 4, image_size=67), 10)
 
 
-def test_history_and_means(tmp_path):
+def test_smoothed_errors_of_a_log(tmp_path):
     rows = [
         {"kind": "train", "step": 1, "epoch": 0.25, "top1_error": 0.9},
         {"kind": "train", "step": 2, "epoch": 0.5, "top1_error": 0.1},
@@ -101,18 +105,18 @@ def test_history_and_means(tmp_path):
         {"kind": "train", "step": 2, "epoch": 0.5, "top1_error": 0.5},
         {"kind": "train", "step": 3, "epoch": 0.75, "top1_error": 0.3},
     ]
-    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    points = history(tmp_path, "train")
-    assert points == [Point(1, 0.25, 0.9), Point(2, 0.5, 0.5), Point(3, 0.75, 0.3)]
-    assert history(tmp_path, "validation") == [Point(2, 0.5, 0.7)]
-    means = smoothed(points, 0.5)
-    assert [point.step for point in means] == [2, 3]
-    assert [point.error for point in means] == pytest.approx([0.7, 0.4])
+    for row in rows:
+        append_metrics(tmp_path, row)
+    assert [row["top1_error"] for row in read_metrics(tmp_path, "train")] == [0.9, 0.5, 0.3]
+    assert [row["top1_error"] for row in read_metrics(tmp_path, "validation")] == [0.7]
+    means = smoothed(read_metrics(tmp_path, "train"), 0.5)
+    assert [row["step"] for row in means] == [2, 3]
+    assert [row["top1_error"] for row in means] == pytest.approx([0.7, 0.4])
 
 
-def test_chance_by_hand():
+def test_two_standard_errors_by_hand():
     # sqrt((.2 * .8 + .5 * .5) / 41) = .1
-    assert comparisons.chance(0.2, 0.5, 41) == pytest.approx(0.2)
+    assert comparisons.two_standard_errors(0.2, 0.5, 41) == pytest.approx(0.2)
 
 
 @pytest.fixture
@@ -137,29 +141,28 @@ def test_a_comparison_and_its_report(tiny, monkeypatch):
     written = json.loads((plan.out / "results.json").read_text())
     assert [row["variant"] for row in written["rows"]] == ["with LRN", "without LRN"]
     assert all(row["images"] == 14 and 0 <= row["top1_error"] <= 1 for row in written["rows"])
-    assert (plan.out / "results.tsv").read_text().splitlines()[0].startswith("variant\tweights\ttop1_error")
+    assert (plan.out / "results.tsv").read_text().splitlines()[0].startswith("variant\tparameters\ttop1_error")
     text = (plan.out / "results.md").read_text()
-    assert "**The paper:** section 3.3" in text and "![" in text
-    assert tf.io.decode_png((plan.out / "plot.png").read_bytes()).shape == (462, 770, 4)
+    assert "**Paper:** section 3.3" in text and "![" in text
+    assert tf.io.decode_png((plan.out / "plot.png").read_bytes()).shape == (506, 1100, 4)
     # Both are finished: the same command trains nothing.
     monkeypatch.setattr(experiment, "train_and_evaluate", None)
     assert plan.conduct().rows == written["rows"]
 
 
 def _journalling(steps_per_epoch, error):
-    """Stands in for training: writes what a run would, its error by label, rate and epoch."""
+    """Stands in for training: writes the metrics of a run whose error follows from its recipe and step."""
 
     def train(recipe, workdir):
         if recipe.learning_rate > 1:
-            raise FloatingPointError
+            raise LossNotFiniteError
         workdir.mkdir(parents=True, exist_ok=True)
+        (workdir / "metrics.jsonl").unlink(missing_ok=True)
         total = recipe.total_steps(steps_per_epoch * recipe.batch_size)
-        rows = [
-            {"kind": kind, "step": step, "epoch": step / steps_per_epoch, "top1_error": error(recipe, step)}
-            for step in range(1, total + 1)
-            for kind in (("train", "validation") if step == total else ("train",))
-        ]
-        (workdir / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        for step in range(1, total + 1):
+            for kind in ("train", "validation") if step == total else ("train",):
+                row = {"kind": kind, "step": step, "epoch": step / steps_per_epoch, "top1_error": error(recipe, step)}
+                append_metrics(workdir, row)
 
     return train
 
@@ -170,7 +173,8 @@ def test_a_race(tiny, monkeypatch):
         return max(0.0, 1 - speed * step / 100)
 
     monkeypatch.setattr(race, "train", _journalling(10, error))
-    settings = {"rates": (0.001, 0.01, 10.0), "search": ((6, 2), (8, 1)), "target": 0.5, "most_epochs": 9}
+    # A target that no mean is equal to, so that no rounding decides when it is reached.
+    settings = {"learning_rates": (0.001, 0.01, 10.0), "search": ((6, 2), (8, 1)), "target": 0.505, "max_epochs": 9}
     plan = tiny("relu_vs_tanh", settings)
     outcome = plan.conduct()
     relu, tanh = outcome.rows
@@ -178,14 +182,14 @@ def test_a_race(tiny, monkeypatch):
     # ReLU loses 8 points a step: steps 5 to 9 have a mean of .44, and 4 to 8 one of .52.
     assert (relu["epochs_to_target"], relu["epochs_trained"]) == (0.9, 1.0)
     assert tanh["epochs_to_target"] == 2.7
-    assert tanh["rates_after_6_steps"] == "0.001: 94.5 %, 0.01: 89.0 %, 10: not finite"
-    assert tanh["rates_after_8_steps"] == "0.001: 93.0 %, 0.01: 86.0 %"
-    assert "0.9 epochs and tanh 2.7: 3.0 times as many" in outcome.finding
+    assert tanh["errors_after_6_steps"] == "0.001: 94.5 %, 0.01: 89.0 %, 10: not finite"
+    assert tanh["errors_after_8_steps"] == "0.001: 93.0 %, 0.01: 86.0 %"
+    assert "after 0.9 epochs, tanh after 2.7: 3.0 times as many" in outcome.conclusion
     text = report.write(plan, outcome)
-    assert "10: not finite" in text and "at most 9 epochs in batches of" in text
-    given_up = tiny("relu_vs_tanh", {**settings, "most_epochs": 2}).conduct()
+    assert "10: not finite" in text and "at most 9 epochs with a batch size of" in text
+    given_up = tiny("relu_vs_tanh", {**settings, "max_epochs": 2}).conduct()
     assert given_up.rows[1]["epochs_to_target"] is None
-    assert "tanh was still at" in given_up.finding
+    assert "tanh was still at" in given_up.conclusion
 
 
 def test_finished_means_as_far_as_the_recipe_goes(tiny):
@@ -216,4 +220,4 @@ def test_unknown_experiments_are_one_line():
     done = commands.run("experiment", "colors")
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line == f"error: NAME must be an experiment: {', '.join(EXPERIMENTS)}. Received: 'colors'"
+    assert line == f"error: NAME must be one of {', '.join(EXPERIMENTS)}, got colors"

@@ -1,4 +1,4 @@
-"""Exports of a narrow network: the same answers everywhere, or no export."""
+"""Exports of a narrow network: the same predictions from every format, or no export."""
 
 import io
 import json
@@ -14,33 +14,37 @@ import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from alexnet_tf.data import decoding, images
+from alexnet_tf.data import images
+from alexnet_tf.data.file_crop import crop_from_file
 from alexnet_tf.data.images import ResizeCrop
 from alexnet_tf.exporting import saved_model, tflite
-from alexnet_tf.exporting.export import ParityError, export, verify
+from alexnet_tf.exporting.export import export
 from alexnet_tf.exporting.formats import DEFAULT_FORMATS
-from alexnet_tf.inference.predictor import Classifier
-from alexnet_tf.inference.runners import classifier_runner, open_runner
+from alexnet_tf.exporting.parity import ParityError
+from alexnet_tf.exporting.verification import verify
+from alexnet_tf.inference.exported import open_export
+from alexnet_tf.inference.keras_predictor import KerasPredictor
+from alexnet_tf.inference.predictor import InputPreprocessing
 from alexnet_tf.runs.recipes import get_recipe
 from alexnet_tf.runs.run import build_model
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 67, 67, 3)).astype(np.uint8)
 
 
-def _classifier():
-    return helpers.narrow_classifier("original")
+def _predictor():
+    return helpers.narrow_predictor("original")
 
 
-def test_all_formats_give_the_networks_answer(tmp_path):
-    classifier = _classifier()
-    rows = export(classifier, tmp_path / "out", DEFAULT_FORMATS, IMAGES, "original")
+def test_all_formats_give_the_predictions_of_the_network(tmp_path):
+    predictor = _predictor()
+    rows = export(predictor, tmp_path / "out", DEFAULT_FORMATS, images=IMAGES)
     assert [row.format for row in rows] == list(DEFAULT_FORMATS)
     encoded = tf.io.encode_png(np.random.default_rng(1).integers(0, 256, (90, 120, 3)).astype(np.uint8)).numpy()
-    expected = classifier_runner(classifier).classify(encoded)
+    expected = predictor.predict(encoded)
     for name, tolerance in (("saved_model", 1e-5), ("model.tflite", 1e-4), ("model_float16.tflite", 2e-2)):
-        found = open_runner(tmp_path / "out" / name)
+        found = open_export(tmp_path / "out" / name)
         assert found.class_names == tuple("abcdefghij")
-        np.testing.assert_allclose(found.classify(encoded), expected, atol=tolerance)
+        np.testing.assert_allclose(found.predict(encoded), expected, atol=tolerance)
     served = tf.saved_model.load(str(tmp_path / "out" / "saved_model")).signatures["serving_default"]
     answer = served(encoded=tf.constant([encoded]))
     np.testing.assert_allclose(answer["scores"][0], np.sort(expected)[:-6:-1], atol=1e-5)
@@ -49,62 +53,62 @@ def test_all_formats_give_the_networks_answer(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
 
 
-def test_onnx_gives_the_networks_answer(tmp_path):
-    classifier = _classifier()
-    export(classifier, tmp_path / "out", ["onnx"], IMAGES, "original")
+def test_onnx_gives_the_predictions_of_the_network(tmp_path):
+    predictor = _predictor()
+    export(predictor, tmp_path / "out", ["onnx"], images=IMAGES)
     session = onnxruntime.InferenceSession(str(tmp_path / "out" / "model.onnx"))
     assert session.get_inputs()[0].shape == ["batch", 67, 67, 3]
     metadata = session.get_modelmeta().custom_metadata_map
     assert json.loads(metadata["labels"]) == list("abcdefghij")
     assert (metadata["resize"], metadata["crop"]) == ("76", "67")
     probabilities, logits = session.run(["probabilities", "logits"], {"image": IMAGES})
-    np.testing.assert_allclose(probabilities, classifier.probabilities(IMAGES), atol=1e-5)
+    np.testing.assert_allclose(probabilities, predictor.probabilities(IMAGES), atol=1e-5)
     np.testing.assert_allclose(tf.nn.softmax(logits), probabilities, atol=1e-5)
-    assert verify(tmp_path / "out")[0][-1]
+    assert verify(tmp_path / "out")[0].same_top1
     photo = helpers.noise_jpeg(0, 90, 120)
-    found = open_runner(tmp_path / "out" / "model.onnx").classify(photo)
-    np.testing.assert_allclose(found, classifier_runner(classifier).classify(photo), atol=1e-5)
+    found = open_export(tmp_path / "out" / "model.onnx").predict(photo)
+    np.testing.assert_allclose(found, predictor.predict(photo), atol=1e-5)
 
 
-def test_onnx_asks_for_its_packages_at_once(tmp_path, monkeypatch):
+def test_missing_onnx_packages_are_reported_first(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     with pytest.raises(ValueError, match=r"formats=onnx needs tf2onnx: pip install 'alexnet-tf\[onnx\]'"):
-        export(None, tmp_path / "out", ["onnx"], IMAGES, "original")
+        export(None, tmp_path / "out", ["onnx"], images=IMAGES)
 
 
-def test_ten_views_are_those_of_evaluation(tmp_path):
-    classifier = _classifier()
-    saved_model.write(classifier, tmp_path / "model", ten_views=True)
+def test_the_ten_views_of_an_export_are_those_of_evaluation(tmp_path):
+    predictor = _predictor()
+    saved_model.write(predictor, tmp_path / "model", ten_views=True)
     served = tf.saved_model.load(str(tmp_path / "model")).signatures["ten_views"]
     photo = helpers.noise_jpeg(0, 90, 120)
-    square = decoding.crop_from_file(tf.constant(photo), ResizeCrop(76, 76), tf.fill([2], 0.5))
+    square = crop_from_file(tf.constant(photo), ResizeCrop(76, 76), tf.fill([2], 0.5))
     views = images.ten_views(square[None], 67)[0]
-    expected = np.mean(classifier.probabilities(views), axis=0)
-    answer = served(encoded=tf.constant([b"no image", photo]))
+    expected = np.mean(predictor.probabilities(views), axis=0)
+    answer = served(encoded=tf.constant([b"not an image", photo]))
     np.testing.assert_allclose(answer["scores"][1], np.sort(expected)[:-6:-1], rtol=1e-4)
     assert answer["labels"][1, 0].numpy().decode() == "abcdefghij"[expected.argmax()]
     assert answer["labels"][0, 0] == "invalid"
 
 
-def test_inner_layers_are_the_networks(tmp_path):
-    classifier = _classifier()
-    saved_model.write(classifier, tmp_path / "model")
+def test_an_export_gives_the_inner_layers_of_the_network(tmp_path):
+    predictor = _predictor()
+    saved_model.write(predictor, tmp_path / "model")
     signatures = tf.saved_model.load(str(tmp_path / "model")).signatures
     pixels, features = (signatures[name](image=tf.constant(IMAGES)) for name in ("pixels", "features"))
     np.testing.assert_allclose(tf.nn.softmax(pixels["logits"]), pixels["probabilities"], rtol=1e-5)
-    model, inputs = classifier.model, IMAGES.astype(np.float32) - classifier.mean
+    model, inputs = predictor.model, IMAGES.astype(np.float32) - predictor.preprocessing.mean
     for name, output in (("fc7", model.get_layer("relu7").output), ("pool5", model.get_layer("flatten").input)):
         expected = keras.Model(model.inputs, output).predict(inputs, verbose=0)
         np.testing.assert_allclose(features[name], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_what_is_no_image_is_invalid_and_the_others_are_answered(tmp_path):
-    saved_model.write(_classifier(), tmp_path / "model")
+def test_undecodable_images_are_invalid_and_the_others_are_classified(tmp_path):
+    saved_model.write(_predictor(), tmp_path / "model")
     served = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_default"]
     good = [helpers.noise_jpeg(seed, 90, 120) for seed in range(3)]
     alone = served(encoded=tf.constant(good))
     mixed = served(encoded=tf.constant([b"", good[0], good[1][:200], b"text", good[1], good[2], b"\xff\xd8\xff"]))
-    # Other batch sizes round otherwise.
+    # Results differ a little between batch sizes.
     np.testing.assert_allclose(mixed["scores"].numpy()[[1, 4, 5]], alone["scores"], rtol=1e-4)
     for name in ("class_ids", "labels"):
         np.testing.assert_array_equal(mixed[name].numpy()[[1, 4, 5], 0], alone[name].numpy()[:, 0])
@@ -115,12 +119,12 @@ def test_what_is_no_image_is_invalid_and_the_others_are_answered(tmp_path):
         served(encoded=tf.constant([], tf.string))
 
 
-def test_the_manifest_lets_others_do_the_same(tmp_path):
-    """With NumPy, Pillow and the TFLite runtime alone, from what the manifest says."""
+def test_the_manifest_describes_the_preprocessing_completely(tmp_path):
+    """With only NumPy, Pillow and the TFLite runtime, from the manifest."""
     from PIL import Image
 
-    classifier = _classifier()
-    export(classifier, tmp_path / "out", ["saved_model", "tflite"], IMAGES, "original")
+    predictor = _predictor()
+    export(predictor, tmp_path / "out", ["saved_model", "tflite"], images=IMAGES)
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     interpreter = Interpreter(str(tmp_path / "out" / "model.tflite"))
     interpreter.allocate_tensors()
@@ -143,46 +147,48 @@ def test_the_manifest_lets_others_do_the_same(tmp_path):
         np.testing.assert_allclose(np.sort(answer)[:-6:-1], expected["scores"][0], atol=2e-3)
 
 
-def test_verify_finds_what_has_changed(tmp_path):
-    export(_classifier(), tmp_path / "out", DEFAULT_FORMATS, IMAGES, "original")
+def test_verify_finds_changed_files(tmp_path):
+    export(_predictor(), tmp_path / "out", DEFAULT_FORMATS, images=IMAGES)
     rows = verify(tmp_path / "out")
-    assert [row[0] for row in rows] == list(DEFAULT_FORMATS)
-    assert all(error <= bound for _, error, bound, _ in rows)
+    assert [row.format for row in rows] == list(DEFAULT_FORMATS)
+    assert all(row.passed for row in rows)
     file = tmp_path / "out" / "model.tflite"
     file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(ValueError, match="missing or changed: model.tflite"):
+    with pytest.raises(ValueError, match="missing or changed files: model.tflite"):
         verify(tmp_path / "out")
-    with pytest.raises(ValueError, match="must hold an export's manifest.json"):
+    with pytest.raises(ValueError, match="must hold an export: it has no manifest.json"):
         verify(tmp_path)
 
 
-def test_the_card_says_what_is_known(tmp_path):
-    export(_classifier(), tmp_path / "out", ["tflite"], IMAGES, "original", about={"top-1 error": "12.34 %"})
+def test_the_model_card_has_the_facts_of_the_run(tmp_path):
+    export(_predictor(), tmp_path / "out", ["tflite"], images=IMAGES, about={"top-1 error": "12.34 %"})
     card = (tmp_path / "out" / "model_card.md").read_text()
     assert "preset original" in card and "- top-1 error: 12.34 %" in card and "| tflite |" in card
 
 
 def test_a_tflite_file_has_one_convolution_a_layer():
-    interpreter = Interpreter(model_content=tflite.convert(_classifier(), "tflite"))
+    interpreter = Interpreter(model_content=tflite.convert(_predictor(), "tflite"))
     operations = [operation["op_name"] for operation in interpreter._get_ops_details()]
     assert operations.count("CONV_2D") == 5
     assert not [name for name in operations if name.startswith("Flex")]
 
 
-def test_a_tflite_file_holds_its_names_and_labels():
-    content = tflite.convert(_classifier(), "tflite")
+def test_a_tflite_file_has_metadata():
+    content = tflite.convert(_predictor(), "tflite")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.read("labels.txt").decode().split() == list("abcdefghij")
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     (buffer,) = [entry.buffer for entry in model.metadata if entry.name == b"TFLITE_METADATA"]
     metadata = bytes(model.buffers[buffer].data)
     assert metadata[4:8] == b"M001"
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert json.loads(archive.read("preprocessing.json")) == {"resize": 76, "crop": 67}
     for text in (b"AlexNet", b"image", b"probability", b"labels.txt", b"resized to 76 pixels, the central 67 by 67"):
         assert text in metadata
 
 
 def test_full_int8_computes_in_integers():
-    content = tflite.convert(_classifier(), "tflite_full_int8", IMAGES)
+    content = tflite.convert(_predictor(), "tflite_full_int8", IMAGES)
     interpreter = Interpreter(model_content=content)
     outputs = [o["outputs"][0] for o in interpreter._get_ops_details() if o["op_name"] == "CONV_2D"]
     dtypes = {d["index"]: d["dtype"] for d in interpreter.get_tensor_details()}
@@ -191,33 +197,33 @@ def test_full_int8_computes_in_integers():
 
 
 def test_a_broken_conversion_leaves_the_previous_export(tmp_path, monkeypatch):
-    classifier = _classifier()
-    export(classifier, tmp_path / "out", ["tflite"], IMAGES, "original")
+    predictor = _predictor()
+    export(predictor, tmp_path / "out", ["tflite"], images=IMAGES)
     before = (tmp_path / "out" / "model.tflite").read_bytes()
-    broken = tflite.convert(_classifier(), "tflite")
+    broken = tflite.convert(_predictor(), "tflite")
     monkeypatch.setattr(tflite, "convert", lambda *_: broken)
     for out in ("out", "new"):
         with pytest.raises(ParityError, match="tflite differs"):
-            export(classifier, tmp_path / out, ["tflite"], IMAGES, "original")
+            export(predictor, tmp_path / out, ["tflite"], images=IMAGES)
     assert (tmp_path / "out" / "model.tflite").read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
 
 
-def test_what_an_interrupted_export_left_is_no_obstacle(tmp_path):
-    export(_classifier(), tmp_path / "out", ["tflite"], IMAGES, "original")
+def test_an_export_after_an_interrupted_one(tmp_path):
+    export(_predictor(), tmp_path / "out", ["tflite"], images=IMAGES)
     (tmp_path / "out").rename(tmp_path / ".out.previous")
     (tmp_path / ".out.partial").mkdir()
     (tmp_path / ".out.partial" / "half.tflite").touch()
     with pytest.raises(ValueError, match="at least one image"):
-        export(_classifier(), tmp_path / "out", ["tflite"], IMAGES[:0], "original")
+        export(_predictor(), tmp_path / "out", ["tflite"], images=IMAGES[:0])
     assert (tmp_path / "out" / "model.tflite").is_file()
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
 
 
-def test_another_programs_manifest_is_no_export(tmp_path):
+def test_a_directory_with_the_manifest_of_another_program_is_not_replaced(tmp_path):
     (tmp_path / "manifest.json").write_text('{"name": "a web page"}')
     with pytest.raises(ValueError, match="out must be"):
-        export(_classifier(), tmp_path, ["tflite"], IMAGES, "original")
+        export(_predictor(), tmp_path, ["tflite"], images=IMAGES)
     assert (tmp_path / "manifest.json").is_file()
 
 
@@ -225,11 +231,11 @@ def test_bad_arguments(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").touch()
     with pytest.raises(ValueError, match="formats must be"):
-        export(None, tmp_path / "out", ["pickle"], IMAGES, "original")
+        export(None, tmp_path / "out", ["pickle"], images=IMAGES)
     with pytest.raises(ValueError, match="out must be"):
-        export(None, tmp_path / "photos", ["tflite"], IMAGES, "original")
+        export(None, tmp_path / "photos", ["tflite"], images=IMAGES)
     with pytest.raises(ValueError, match="model must be"):
-        open_runner(tmp_path)
+        open_export(tmp_path)
 
 
 @pytest.mark.parametrize("preset, fields, names", [
@@ -237,8 +243,8 @@ def test_bad_arguments(tmp_path):
 ])  # fmt: skip
 def test_features_of_other_networks(preset, fields, names):
     recipe = get_recipe("demo", preset=preset, width=1 / 4, image_size=67, initialization="preset", **fields)
-    model = build_model(recipe, 3)
-    found = Classifier(model, np.zeros(3, np.float32), 76, 67, ("a", "b", "c"))
-    assert found.feature_names == names
-    layers = found.layers(np.zeros([2, 67, 67, 3], np.uint8), "logits", *names)
+    preprocessing = InputPreprocessing(76, 67, np.zeros(3, np.float32))
+    predictor = KerasPredictor("narrow", ("a", "b", "c"), preprocessing, build_model(recipe, 3))
+    assert predictor.feature_names == names
+    layers = predictor.layers(np.zeros([2, 67, 67, 3], np.uint8), ["logits", *names])
     assert layers["logits"].shape == (2, 3) and len(layers[names[0]].shape) == 4

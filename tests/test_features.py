@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_tf.cli import common
 from alexnet_tf.data.datasets import open_dataset
 from alexnet_tf.data.folder import files_split
+from alexnet_tf.errors import UserError
 from alexnet_tf.exporting.export import export
-from alexnet_tf.inference.features import classifier_extractor, extract, saved_model_extractor
-from alexnet_tf.inference.predictor import Classifier, prepare
+from alexnet_tf.inference.features import write_features
+from alexnet_tf.inference.keras_predictor import KerasPredictor
+from alexnet_tf.inference.predictor import InputPreprocessing
 from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.presets import get_preset
+from alexnet_tf.runs.opening import open_predictor
 from alexnet_tf.runs.recipes import get_recipe
 from alexnet_tf.runs.run import load_run
 from alexnet_tf.training.loop import train_and_evaluate
@@ -40,25 +42,21 @@ def run(folder, tmp_path_factory):
 @pytest.fixture(scope="module")
 def exported(run):
     found = load_run(run)
-    export(common.classifier(found), run / "out", ["saved_model"], found.images("validation", 4), "paper")
+    export(found.predictor(), run / "out", ["saved_model"], images=found.images("validation", 4))
     return run / "out"
 
 
 def _expected(run, files, layer):
     """A layer's output, straight from the Keras model."""
     found = load_run(run)
-    pixels = tf.stack([prepare(pathlib.Path(file).read_bytes(), *_sizes(found)) for file in files])
+    pixels = tf.stack([found.preprocessing.pixels(pathlib.Path(file).read_bytes()) for file in files])
     network = keras.Model(found.model.inputs, found.model.get_layer(layer).output)
-    return network(tf.cast(pixels, tf.float32) - found.mean, training=False).numpy()
-
-
-def _sizes(run):
-    return run.resize_crop.resize, run.resize_crop.crop
+    return network(tf.cast(pixels, tf.float32) - found.preprocessing.mean, training=False).numpy()
 
 
 def test_files_of_a_run(run, folder, tmp_path):
     good = [folder / "val" / "light" / "3.png", folder / "val" / "dark" / "0.png"]
-    (tmp_path / "text.jpg").write_text("This is no image.")
+    (tmp_path / "text.jpg").write_text("This is not an image.")
     bad = [tmp_path / "text.jpg", tmp_path / "gone.jpg", tmp_path]
     out = tmp_path / "found.npz"
     done = commands.run("features", f"--model={run}", "--layer=fc6", f"--out={out}", good[0], *bad, good[1])
@@ -81,8 +79,8 @@ def test_files_of_a_run(run, folder, tmp_path):
 def test_a_dataset_through_an_export(exported, run, folder, tmp_path):
     dataset = open_dataset(f"folder:{folder}")
     splits, out = {"validation": dataset.validation}, tmp_path / "found.tfrecord"
-    extractor = saved_model_extractor(exported, "pool5")
-    assert extract(extractor, splits, out, dataset.class_names) == (14, (1, 1, 16), [])
+    predictor = open_predictor(exported)
+    assert write_features(predictor, "pool5", splits, out, dataset.class_names) == (14, (1, 1, 16), [])
     schema = {"file": (), "label": (), "class": (), "shape": (3,), "features": (16,)}
     kinds = {"file": tf.string, "class": tf.string, "features": tf.float32}
     parser = {name: tf.io.FixedLenFeature(shape, kinds.get(name, tf.int64)) for name, shape in schema.items()}
@@ -92,18 +90,17 @@ def test_a_dataset_through_an_export(exported, run, folder, tmp_path):
     assert all(row["class"].numpy().decode() in file for row, file in zip(rows, files, strict=True))
     features = np.stack([row["features"].numpy().reshape(row["shape"]) for row in rows])
     np.testing.assert_allclose(features, _expected(run, files, "pool5"), rtol=1e-4, atol=1e-5)
-    with pytest.raises(ValueError, match="layer must be one of fc7, pool5, .* Received: layer='conv1'"):
-        saved_model_extractor(exported, "conv1")
-    with pytest.raises(ValueError, match="model must be a run's workdir, or an export with a SavedModel"):
-        saved_model_extractor(tmp_path, "fc7")
+    with pytest.raises(UserError, match="layer must be one of fc7, pool5, .* got 'conv1'"):
+        write_features(predictor, "conv1", splits, out)
+    with pytest.raises(UserError, match="model must be the workdir of a run, an export with a SavedModel, or "):
+        open_predictor(tmp_path)
 
 
 def test_a_whole_dataset_with_labels(run, folder, tmp_path):
     dataset, out = open_dataset(f"folder:{folder}"), tmp_path / "found.npz"
-    extractor = classifier_extractor(common.classifier(load_run(run)), "fc7")
-    seen = []
+    predictor, seen = open_predictor(run), []
     splits = {"train": dataset.train, "validation": dataset.validation}
-    assert extract(extractor, splits, out, dataset.class_names, seen.append) == (56, (256,), [])
+    assert write_features(predictor, "fc7", splits, out, dataset.class_names, seen.append) == (56, (256,), [])
     assert seen[-1] == 56
     with np.load(out) as found:
         assert found["features"].shape == (56, 256) and found["class_names"].tolist() == ["dark", "light"]
@@ -117,7 +114,7 @@ def test_a_whole_dataset_with_labels(run, folder, tmp_path):
     [
         ("x.csv", "out must end in .npz or .tfrecord"),
         ("no/x.npz", "out must be in a directory that can be written to"),
-        ("taken.npz", "out must be a file. Received"),
+        ("taken.npz", "out must be a file, got"),
         ("/proc/x.tfrecord", "out must be in a directory that can be written to"),
     ],
 )
@@ -136,11 +133,11 @@ def test_a_full_disk_is_one_line(run, folder, tmp_path):
     assert "Traceback" not in done.stderr and not list(tmp_path.iterdir())
 
 
-def test_a_mistake_is_one_line(run, tmp_path):
+def test_an_unknown_layer_is_one_line(run, tmp_path):
     done = commands.run("features", f"--model={run}", "--layer=fc9", f"--out={tmp_path}/x.npz", "a.jpg")
     assert done.returncode == 1, done.stderr
     (line,) = done.stderr.splitlines()
-    assert line.startswith("error: layer must be one of conv1, ") and line.endswith("Received: layer='fc9'")
+    assert line.startswith("error: layer must be one of conv1, ") and line.endswith("got 'fc9'")
     assert not list(tmp_path.iterdir())
 
 
@@ -158,21 +155,22 @@ def test_sigterm_leaves_no_half_file(run, folder, tmp_path):
 
 @pytest.mark.parametrize("suffix", ["npz", "tfrecord"])
 def test_nothing_readable_leaves_no_file(run, tmp_path, suffix):
-    (tmp_path / "text.jpg").write_text("This is no image.")
-    extractor = classifier_extractor(common.classifier(load_run(run)), "fc7")
-    with pytest.raises(ValueError, match="none of the 1 images can be read"):
-        extract(extractor, {"file": files_split([str(tmp_path / "text.jpg")])}, tmp_path / f"x.{suffix}")
+    (tmp_path / "text.jpg").write_text("This is not an image.")
+    splits = {"file": files_split([str(tmp_path / "text.jpg")])}
+    with pytest.raises(UserError, match="none of the 1 images can be read"):
+        write_features(open_predictor(run), "fc7", splits, tmp_path / f"x.{suffix}")
     assert [file.name for file in tmp_path.iterdir()] == ["text.jpg"]
 
 
 @pytest.mark.parametrize("name, relu", [("paper", "relu1"), ("bn", "relu1"), ("original", "conv1")])
-def test_a_layer_is_meant_with_the_relu_that_follows_at_once(name, relu):
-    """Net 145 normalizes and pools before its first ReLU."""
+def test_a_layer_means_the_output_of_its_relu(name, relu):
+    """Only if the ReLU follows directly: net 145 normalizes and pools before its first ReLU."""
     model = AlexNet(get_preset(name).widened(1 / 16), input_shape=(67, 67, 3), classes=3)
-    classifier = Classifier(model, np.zeros(3, np.float32), 76, 67, ("a", "b", "c"))
-    outputs = classifier.outputs
+    preprocessing = InputPreprocessing(76, 67, np.zeros(3, np.float32))
+    predictor = KerasPredictor(name, ("a", "b", "c"), preprocessing, model)
+    outputs = predictor.outputs
     assert outputs["conv1"] is model.get_layer(relu).output and outputs["fc7"] is model.get_layer("relu7").output
     assert outputs["logits"] is model.get_layer("fc8").output and outputs["probabilities"] is model.output
     assert outputs["pool5"].shape[1:] == (1, 1, 16) and "fc8" not in outputs and "drop6" not in outputs
-    with pytest.raises(ValueError, match="layer must be one of conv1, .*pool5.*, logits, probabilities. Received"):
-        classifier_extractor(classifier, "x")
+    with pytest.raises(UserError, match="layer must be one of conv1, .*pool5.*, logits, probabilities, got 'x'"):
+        predictor.layers(np.zeros([1, 67, 67, 3], np.uint8), ["x"])

@@ -15,9 +15,9 @@ from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.runs.recipe import read_recipe
 from alexnet_tf.runs.recipes import get_recipe
 from alexnet_tf.runs.run import build_model, load_run
+from alexnet_tf.training.diagnosis import class_balance
 from alexnet_tf.training.fine_tuning import freeze
 from alexnet_tf.training.interruption import Interrupted, Stop
-from alexnet_tf.training.journal import class_counts
 from alexnet_tf.training.loop import Options, train_and_evaluate
 from alexnet_tf.training.optimizer import build_optimizer
 from alexnet_tf.training.schedules import variable_rates
@@ -62,11 +62,11 @@ def test_frozen_layers_are_bit_unchanged_and_the_others_learn(source, folder, tm
     np.testing.assert_array_equal(run.mean, load_run(source).mean)
     learning = sum(array.size for name in ("fc6", "fc7", "fc8") for array in after[name])
     said = capsys.readouterr().err
-    assert "conv1 to conv5 stay as they are; fc6 to fc7 at a rate of 0.0001 and a new fc8 at 0.001 learn" in said
-    assert f"{learning:,} of {run.model.count_params():,} weights; the mean of that run" in said
-    assert "images to train on: dark 21, light 21" in said and "true \\ given" in said
+    assert "Frozen: conv1–conv5. Trainable: fc6–fc7 (lr 0.0001), fc8 (new, lr 0.001), " in said
+    assert f"{learning:,} of {run.model.count_params():,} parameters. Mean: that of the weights' run." in said
+    assert "images per class: dark 21, light 21" in said and "label \\ predicted" in said
     rows = [line.split("\t") for line in (tmp_path / "run" / "confusion.tsv").read_text().splitlines()]
-    assert rows[0] == ["true \\ given", "dark", "light"]
+    assert rows[0] == ["label \\ predicted", "dark", "light"]
     assert [sum(map(int, row[1:])) for row in rows[1:]] == [7, 7]
     wrong = int(rows[1][2]) + int(rows[2][1])
     mistakes = (tmp_path / "run" / "mistakes.tsv").read_text().splitlines()[1:]
@@ -119,7 +119,7 @@ def test_weights_of_a_file(folder, tmp_path, capsys):
     model = helpers.enliven(AlexNet(preset, input_shape=(67, 67, 3), classes=2))
     model.save_weights(file)
     fields = {"dataset": folder, "weights": str(file), "freeze_through": "fc7", **NARROW, **SMALL}
-    with pytest.raises(ValueError, match="preset must be given: which network's weights they are"):
+    with pytest.raises(ValueError, match="preset must be given for weights="):
         get_recipe("finetune", **fields)
     recipe = get_recipe("finetune", preset="caffe", **fields)
     train_and_evaluate(recipe, tmp_path / "run", helpers.UNWATCHED)
@@ -135,7 +135,7 @@ def test_weights_of_a_file(folder, tmp_path, capsys):
     assert not (tmp_path / "larger").exists()
     recipe = dataclasses.replace(recipe, freeze_through="conv5")
     train_and_evaluate(recipe, tmp_path / "larger", helpers.UNWATCHED)
-    assert "these start fresh, too, for theirs were for another size: fc6" in capsys.readouterr().err
+    assert "Reinitialized (shape mismatch): fc6" in capsys.readouterr().err
 
 
 def test_published_files_name_their_network(tmp_path):
@@ -149,7 +149,7 @@ def test_published_files_name_their_network(tmp_path):
 
 def test_dropout_scales_as_it_did_when_the_weights_were_learned(tmp_path):
     def source(**fields):
-        (tmp_path / "recipe.json").write_text(get_recipe("paper", **fields).to_json())
+        get_recipe("paper", **fields).save(tmp_path / "recipe.json")
         return str(tmp_path)
 
     def dropouts(recipe):
@@ -173,24 +173,24 @@ def test_a_variants_weights_come_with_its_network(folder, tmp_path, preset, fiel
     fields = {**NARROW, "preset": preset, **fields}
     (tmp_path / "source").mkdir()
     run = get_recipe("paper", dataset=folder, **fields)
-    (tmp_path / "source" / "recipe.json").write_text(run.to_json())
+    run.save(tmp_path / "source" / "recipe.json")
     recipe = get_recipe("finetune", dataset=folder, weights=str(tmp_path / "source"))
     assert recipe.network() == run.network() and recipe.resize_crop == run.resize_crop
     # Once it has begun, without the source too.
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "recipe.json").write_text(recipe.to_json())
+    recipe.save(tmp_path / "run" / "recipe.json")
     (tmp_path / "source" / "recipe.json").unlink()
     again = get_recipe("finetune", tmp_path / "run", dataset=folder, weights=str(tmp_path / "source"))
     assert again == recipe
 
 
 def test_the_sources_own_size_may_be_given(tmp_path):
-    (tmp_path / "recipe.json").write_text(get_recipe("paper").to_json())
+    get_recipe("paper").save(tmp_path / "recipe.json")
     recipe = get_recipe("finetune", weights=str(tmp_path), image_size=227)
     assert recipe.resize_crop.crop == 227
-    with pytest.raises(ValueError, match="image_size must be that of the run .*, 227. Received: image_size=67"):
+    with pytest.raises(ValueError, match="image_size must be 227, as in the run of weights=.*, got 67"):
         get_recipe("finetune", weights=str(tmp_path), image_size=67)
-    with pytest.raises(ValueError, match="activation must be that of the run .*, the preset's own. Received: activ"):
+    with pytest.raises(ValueError, match="activation must be the preset's, as in the run of .*, got tanh"):
         get_recipe("finetune", weights=str(tmp_path), activation="tanh")
 
 
@@ -199,14 +199,14 @@ def test_mistakes(source, folder, tmp_path):
         with pytest.raises(ValueError, match=message):
             get_recipe(name, **fields)
 
-    refused("preset must be that of the run that weights='.*' come from, bn. Received: preset=paper",
+    refused("preset must be bn, as in the run of weights='.*', got paper",
             weights=str(source), preset="paper")  # fmt: skip
-    refused("freeze_through must be one of none, conv1, .*, fc7. Received: freeze_through='fc8'", freeze_through="fc8")
-    refused("freeze_through needs weights", "demo", freeze_through="conv1")
+    refused("freeze_through must be one of none, conv1, .*, fc7, got 'fc8'", freeze_through="fc8")
+    refused("freeze_through must be 'none' without weights", "demo", freeze_through="conv1")
     refused("head_lr_multiplier must be 1 with optimizer='adam'", optimizer="adam")
     refused("weights must be 'imagenet', a .caffemodel, .* or the workdir of a run", weights=str(tmp_path / "gone"))
     recipe = get_recipe("finetune", preset="caffe", weights=str(tmp_path / "gone.pth"), dataset=folder, **SMALL)
-    with pytest.raises(ValueError, match="weights cannot be read"):
+    with pytest.raises(ValueError, match="weights must be a readable file"):
         train_and_evaluate(recipe, tmp_path / "run", helpers.UNWATCHED)
     # So that the same workdir takes the right name.
     assert not (tmp_path / "run").exists()
@@ -217,7 +217,7 @@ def test_a_class_of_one_image_is_refused(tmp_path):
         (tmp_path / name).mkdir()
         for number in range(count):
             (tmp_path / name / f"{number}.jpg").write_bytes(helpers.noise_jpeg(number))
-    with pytest.raises(ValueError, match="class 'dogs' has one image; at least two are needed"):
+    with pytest.raises(ValueError, match="class 'dogs' must have at least 2 images, got 1"):
         datasets.open_dataset(f"folder:{tmp_path}")
 
 
@@ -227,32 +227,33 @@ def test_the_heads_rate():
     assert rates == pytest.approx([0.00005, 0.0001, 0.0005, 0.001])
 
 
-def test_unequal_classes_are_warned_of():
-    assert class_counts(np.repeat([0, 1], [50, 5]), ("cat", "dog")) == ["images to train on: cat 50, dog 5"]
-    counted, warning = class_counts(np.repeat([0, 1], [51, 5]), ("cat", "dog"))
-    assert counted == "images to train on: cat 51, dog 5"
-    assert warning.startswith("warning: the classes are far from equal, from dog 5 to cat 51")
-    assert class_counts(np.arange(30).repeat(2), tuple(map(str, range(30)))) == ["images to train on: from 0 2 to 0 2"]
+def test_imbalanced_classes_are_warned_of():
+    assert class_balance(np.repeat([0, 1], [50, 5]), ("cat", "dog")) == ["images per class: cat 50, dog 5"]
+    balance, warning = class_balance(np.repeat([0, 1], [51, 5]), ("cat", "dog"))
+    assert balance == "images per class: cat 51, dog 5"
+    assert warning.startswith("warning: imbalanced classes: min 5 (dog), max 51 (cat).")
+    labels, names = np.repeat(np.arange(30), [2] * 29 + [3]), tuple(map(str, range(30)))
+    assert class_balance(labels, names) == ["images per class: min 2 (0), max 3 (29)"]
 
 
 def test_confusion_worked_by_hand(tmp_path):
     labels, given = np.array([0, 0, 1, 2, 2, 2]), np.array([0, 1, 1, 0, 2, 0])
     shares = np.array([0.9, 0.6, 0.8, 0.5, 0.7, 0.99], np.float32)
-    found = ClassificationReport([f"{i}.jpg" for i in range(6)], labels, given, shares, ("ape", "bee", "cow"))
-    np.testing.assert_array_equal(found.confusion, [[1, 1, 0], [0, 1, 0], [2, 0, 1]])
-    assert [name for name, *_ in found.mistakes] == ["5.jpg", "1.jpg", "3.jpg"]
-    assert found.text().splitlines() == [
-        "true \\ given  ape  bee  cow    error",
-        "ape             1    1    0    50.0%",
-        "bee             0    1    0     0.0%",
-        "cow             2    0    1    66.7%",
+    report = ClassificationReport([f"{i}.jpg" for i in range(6)], labels, given, shares, ("ape", "bee", "cow"))
+    np.testing.assert_array_equal(report.confusion, [[1, 1, 0], [0, 1, 0], [2, 0, 1]])
+    assert [name for name, *_ in report.mistakes] == ["5.jpg", "1.jpg", "3.jpg"]
+    assert report.text().splitlines() == [
+        "label \\ predicted  ape  bee  cow    error",
+        "ape                  1    1    0   50.0 %",
+        "bee                  0    1    0    0.0 %",
+        "cow                  2    0    1   66.7 %",
         "",
-        "surest of the 3 mistakes:",
-        "5.jpg: ape 99.0%, is cow",
-        "1.jpg: bee 60.0%, is ape",
-        "3.jpg: ape 50.0%, is cow",
+        "most probable of the 3 mistakes:",
+        "5.jpg: predicted ape (99.0 %), label cow",
+        "1.jpg: predicted bee (60.0 %), label ape",
+        "3.jpg: predicted ape (50.0 %), label cow",
     ]
-    found.save(tmp_path)
+    report.save(tmp_path)
     assert (tmp_path / "mistakes.tsv").read_text().splitlines()[1] == "5.jpg\tcow\tape\t0.9900"
-    many = dataclasses.replace(found, class_names=tuple("abcdefghijklm"))
-    assert many.text().splitlines()[:2] == ["most frequent of 13 classes' confusions:", "c taken for a: 2"]
+    many = dataclasses.replace(report, class_names=tuple("abcdefghijklm"))
+    assert many.text().splitlines()[:2] == ["most frequent confusions of 13 classes:", "label c, predicted a: 2"]

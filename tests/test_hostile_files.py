@@ -15,10 +15,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from alexnet_tf.data import datasets, decoding, images, pipeline, sources
+from alexnet_tf.data import datasets, decoding, file_crop, images, pipeline, sampling
 from alexnet_tf.exporting import saved_model
-from alexnet_tf.inference.predictor import Classifier
-from alexnet_tf.inference.runners import classifier_runner
+from alexnet_tf.inference.keras_predictor import KerasPredictor
+from alexnet_tf.inference.predictor import InputPreprocessing
 from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.presets import get_preset
 
@@ -92,10 +92,10 @@ def test_unusual_files_are_read_as_pillow_reads_them(kind):
     data = _turned_kinds(3)[kind]
     stored = Image.open(io.BytesIO(data))
     expected = np.asarray(ImageOps.exif_transpose(stored).convert("RGB")).astype(float)
-    found = decoding.decode(tf.constant(data)).numpy()
-    assert found.shape == expected.shape
+    actual = decoding.decode(tf.constant(data)).numpy()
+    assert actual.shape == expected.shape
     # Pillow has a conversion from CMYK, and an inverse transform, of its own.
-    assert np.abs(found - expected).mean() < 2
+    assert np.abs(actual - expected).mean() < 2
     assert tuple(decoding.declared_size(tf.constant(data)).numpy()[::-1]) == stored.size
 
 
@@ -113,14 +113,14 @@ def test_exif_turns_images_as_in_pillow(orientation, order):
     place = tf.fill([2], resize_crop.center_offset)
     window = images.crop_from_pixels(expected, resize_crop, place).numpy().astype(int)
     for exact, tolerance in ((True, 1), (False, 8)):
-        found = decoding.crop_from_file(tf.constant(data), resize_crop, place, exact).numpy()
-        assert np.abs(found - window).mean() <= tolerance
+        actual = file_crop.crop_from_file(tf.constant(data), resize_crop, place, exact).numpy()
+        assert np.abs(actual - window).mean() <= tolerance
 
 
 @pytest.mark.parametrize("data", [_claiming(helpers.noise_jpeg(0), 30_000), _png_claiming(30_000)])
 @pytest.mark.parametrize("exact", [True, False])
 def test_large_claims_are_refused(data, exact):
-    window = tf.function(lambda data: decoding.crop_from_file(data, images.ResizeCrop(76, 67), tf.zeros([2]), exact))
+    window = tf.function(lambda data: file_crop.crop_from_file(data, images.ResizeCrop(76, 67), tf.zeros([2]), exact))
     with pytest.raises(tf.errors.InvalidArgumentError, match="at most 100,000,000 pixels"):
         window(tf.constant(data))
 
@@ -154,10 +154,10 @@ def test_training_and_evaluation_skip_them(folder):
     for name, (weight, image) in seen.items():
         assert weight == ("good" in name) or "flipped" in name, name
         if "good" in name:
-            np.testing.assert_array_equal(image, decoding.crop_from_file(tf.io.read_file(name), resize_crop, center))
+            np.testing.assert_array_equal(image, file_crop.crop_from_file(tf.io.read_file(name), resize_crop, center))
     # Training does not look beyond its window, so it may not notice what was cut off.
     steps = range(dataset.train.count // 64)
-    sampler = sources.Sampler(64, steps, 0)
+    sampler = sampling.Sampler(64, steps, 0)
     batches = pipeline.training_batches(dataset.train, 2, 64, resize_crop, pipeline.Augmentation(), 0, steps)
     for step, batch in zip(steps, batches, strict=True):
         for index, weight in zip(sampler.indices(step, dataset.train.count).numpy(), batch["weight"], strict=True):
@@ -190,7 +190,7 @@ def _watched(command):
 @pytest.mark.slow
 def test_prepare_counts_and_names_them_in_bounded_memory(folder, tmp_path):
     done, peak = _watched(
-        [sys.executable, "-m", "alexnet_tf.cli.prepare", f"--dataset=folder:{folder}", f"--out={tmp_path / 'set'}",
+        [sys.executable, "-m", "alexnet_tf", "prepare", f"--dataset=folder:{folder}", f"--out={tmp_path / 'set'}",
          "--size=76", "--workers=4"]
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -231,19 +231,19 @@ print(json.dumps({"labels": labels, "ours": "alexnet_tf" in sys.modules}))
 @pytest.mark.slow
 def test_a_served_model_answers_each(folder, tmp_path):
     """A program that knows TensorFlow alone; good images stand in the same batches as bad ones."""
-    network = get_preset("paper").widened(1 / 16).changed(Conv={"stddev": "he"}, Dense={"stddev": "he"})
+    network = get_preset("paper").widened(1 / 16).changed(Conv={"kernel_init": "he"}, Dense={"kernel_init": "he"})
     model = AlexNet(network, input_shape=(67, 67, 3), classes=4)
-    classifier = Classifier(model, np.full(3, 127, np.float32), 76, 67, tuple("wxyz"))
-    saved_model.write(classifier, tmp_path / "model")
+    preprocessing = InputPreprocessing(76, 67, np.full(3, 127, np.float32))
+    predictor = KerasPredictor("narrow", tuple("wxyz"), preprocessing, model)
+    saved_model.write(predictor, tmp_path / "model")
     done, peak = _watched([sys.executable, "-c", _SERVE, tmp_path / "model", folder])
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert not found["ours"] and peak < 2**21
-    assert len(found["labels"]) > 1000
-    runner = classifier_runner(classifier)
+    actual = json.loads(done.stdout)
+    assert not actual["ours"] and peak < 2**21
+    assert len(actual["labels"]) > 1000
     for file in folder.rglob("*.jpg"):
-        label = found["labels"][file.name]
+        label = actual["labels"][file.name]
         if "good" in file.name:
-            assert label == "wxyz"[runner.classify(file.read_bytes()).argmax()], file
+            assert label == "wxyz"[predictor.predict(file.read_bytes()).argmax()], file
         elif "flipped" not in file.name:
             assert label == "invalid", file

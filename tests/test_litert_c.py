@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_tf.inference.runners import open_runner
+from alexnet_tf.inference.exported import open_export
 
 APP = pathlib.Path(__file__).resolve().parent.parent / "export" / "apps" / "litert_c"
 COMPILES = shutil.which("make") and shutil.which("cc")
@@ -68,14 +68,14 @@ SIZES = [(90, 121), (300, 160), (76, 76), (76, 95), (40, 61), (67, 201), (500, 7
 
 @pytest.mark.parametrize("whole_export", [True, False])
 def test_the_answers_are_the_packages_own(program, directory, tmp_path, whole_export):
-    runner = open_runner(directory / "model.tflite")
+    predictor = open_export(directory / "model.tflite")
     files = []
     for seed, size in enumerate(SIZES):
         files.append(tmp_path / f"{seed}.png")
         files[-1].write_bytes(tf.io.encode_png(_pixels(seed, *size)).numpy())
     answers = _answers(program, directory if whole_export else directory / "model.tflite", files)
     for file in files:
-        _assert_close(answers[file], runner.classify(file.read_bytes()), runner.class_names, 1e-4)
+        _assert_close(answers[file], predictor.predict(file.read_bytes()), predictor.class_names, 1e-4)
 
 
 def _with_exif(jpeg, orientation, order):
@@ -87,21 +87,21 @@ def _with_exif(jpeg, orientation, order):
 
 
 def test_photographs_are_set_upright(program, directory, tmp_path):
-    runner = open_runner(directory / "model.tflite")
+    predictor = open_export(directory / "model.tflite")
     jpeg = helpers.noise_jpeg(11, 90, 121)
     stored = _pixels(11, 90, 121).numpy()
     upright = [
         stored, stored[:, ::-1], stored[::-1, ::-1], stored[::-1],
         stored.swapaxes(0, 1), np.rot90(stored, -1), np.rot90(stored, 2).swapaxes(0, 1), np.rot90(stored),
     ]  # fmt: skip
-    expected = [runner.classify(tf.io.encode_png(image).numpy()) for image in upright]
+    expected = [predictor.predict(tf.io.encode_png(image).numpy()) for image in upright]
     for order in "<>":
         files = [tmp_path / f"{orientation}.jpg" for orientation in range(1, 9)]
         for orientation, file in enumerate(files, 1):
             file.write_bytes(_with_exif(jpeg, orientation, order))
         answers = _answers(program, directory, files)
         for file, probabilities in zip(files, expected, strict=True):
-            _assert_close(answers[file], probabilities, runner.class_names, 0.03)
+            _assert_close(answers[file], probabilities, predictor.class_names, 0.03)
     differences = [np.abs(one - other).max() for i, one in enumerate(expected) for other in expected[:i]]
     assert min(differences) > 0.06, "this network would not notice a wrong turn"
 

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from alexnet_tf.errors import UserError
 from alexnet_tf.models.builder import AlexNet
+from alexnet_tf.models.cost import check_input_size, minimum_input_size, stages
 from alexnet_tf.models.layers import (
     CeilPadding2D,
     GroupedConv2D,
@@ -15,7 +17,7 @@ from alexnet_tf.models.layers import (
     SpatialNormalization,
     lowered,
 )
-from alexnet_tf.models.presets import LENET5, get_preset
+from alexnet_tf.models.presets import LENET5, PRESETS, get_preset
 
 
 def _normal(*shape, scale=1.0):
@@ -53,15 +55,15 @@ def _lrn(a, radius, bias, alpha, beta):
 def test_lrn(groups):
     inputs = _normal(2, 3, 5, 12, scale=100)
     expected = np.concatenate([_lrn(part, 2, 2.0, 1e-4, 0.75) for part in np.split(inputs, groups, -1)], -1)
-    found = LocalResponseNormalization(2, 2.0, 1e-4, 0.75, groups)(inputs)
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    actual = LocalResponseNormalization(2, 2.0, 1e-4, 0.75, groups)(inputs)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
 
 def test_lrn_in_half_precision_survives_large_activations():
     inputs = np.full((1, 2, 2, 8), 300, np.float16)
-    found = LocalResponseNormalization(dtype="mixed_float16")(inputs)
-    assert found.dtype == tf.float16
-    np.testing.assert_allclose(found, _lrn(inputs, 2, 2.0, 1e-4, 0.75), rtol=2e-3)
+    actual = LocalResponseNormalization(dtype="mixed_float16")(inputs)
+    assert actual.dtype == tf.float16
+    np.testing.assert_allclose(actual, _lrn(inputs, 2, 2.0, 1e-4, 0.75), rtol=2e-3)
 
 
 def test_spatial_normalization_clips_its_window():
@@ -75,11 +77,11 @@ def test_spatial_normalization_clips_its_window():
 
 
 def test_ceil_padding_of_a_maximum_is_ignored():
-    inputs = -np.ones((1, 3, 4, 1), np.float32)
-    padded = CeilPadding2D((1, 2), "lowest")(inputs)
-    assert padded.shape == (1, 4, 6, 1)
-    assert tf.nn.max_pool2d(padded, 2, 2, "VALID")[0, 1, 0, 0] == -1
-    assert tf.reduce_sum(CeilPadding2D((1, 2))(inputs)) == -12
+    inputs = -np.ones((1, 3, 5, 1), np.float32)
+    padded = CeilPadding2D(4, 3, "lowest")(inputs)
+    assert padded.shape == (1, 4, 7, 1)
+    assert tf.nn.max_pool2d(padded, 2, 2, "VALID")[0, 1, 2, 0] == -1
+    assert tf.reduce_sum(CeilPadding2D(4, 3)(inputs)) == -15
 
 
 TABLE = {
@@ -111,13 +113,13 @@ def test_full_size(preset, side, weights):
         ("bn", 227, 60_965_224 + 2 * (96 + 256 + 384 + 384 + 256)),
     ],
 )  # fmt: skip
-def test_replicas_at_full_size(preset, side, weights):
+def test_published_presets_at_full_size(preset, side, weights):
     model = AlexNet(preset)
     assert model.input_shape == (None, side, side, 3)
     assert sum(np.prod(variable.shape) for variable in model.trainable_variables) == weights
     for name, (shape, _) in TABLE.items():
-        found = model.get_layer(name).output.shape[1:]
-        assert found[:-1] == shape[:-1] and (found == shape or preset == "torchvision"), name
+        actual = model.get_layer(name).output.shape[1:]
+        assert actual[:-1] == shape[:-1] and (actual == shape or preset == "torchvision"), name
 
 
 def test_one_column_is_half_of_the_original():
@@ -126,13 +128,13 @@ def test_one_column_is_half_of_the_original():
     assert model.get_layer("pool5").output.shape[1:] == (6, 6, 256)
 
 
-def test_orders_of_the_original():
+def test_layer_order_of_the_original():
     names = [layer.name for layer in AlexNet(get_preset("original").widened(1 / 16), classes=10).layers]
     assert names[1:6] == ["pad1", "conv1", "norm1", "pool1", "relu1"]
     assert names[6:11] == ["conv2", "relu2", "norm2", "cnorm2", "pool2"]
 
 
-def test_start_and_dropout_factor():
+def test_initialization_and_dropout_factor():
     model = AlexNet(get_preset("original").widened(0.25), input_shape=(67, 67, 3), classes=10)
     for name, std, bias in (("conv1", 0.01, 0), ("conv3", 0.03, 0), ("conv4", 0.03, 1), ("fc6", 0.01, 1)):
         layer = model.get_layer(name)
@@ -157,12 +159,75 @@ def test_without_top_and_lenet():
     assert AlexNet(LENET5, classes=10).count_params() == 61_706
 
 
+@pytest.mark.parametrize("preset", [*PRESETS.values(), LENET5], ids=lambda preset: preset.name)
+def test_counts_are_those_of_the_built_network(preset):
+    model = AlexNet(preset, classes=preset.classifier.units)
+    counted = stages(preset)
+    layers = [layer for layer in model.layers if hasattr(layer, "kernel")]
+    assert [stage.name for stage in counted] == [layer.name for layer in layers]
+    for stage, layer in zip(counted, layers, strict=True):
+        assert stage.output_shape == layer.output.shape[1:]
+        assert stage.multiply_adds == np.prod(layer.output.shape[1:-1]) * np.prod(layer.kernel.shape)
+    trainable = sum(np.prod(variable.shape) for variable in model.trainable_variables)
+    assert sum(stage.parameters for stage in counted) == trainable
+
+
+@pytest.mark.parametrize("preset", [*PRESETS.values(), LENET5], ids=lambda preset: preset.name)
+def test_the_smallest_input_is_the_smallest_that_keras_takes(preset):
+    side = minimum_input_size(preset)
+    features = AlexNet(preset, include_top=False, input_shape=(side, side, preset.channels)).output_shape
+    assert min(features[1:]) == 1
+    check_input_size(preset, side, side + 1)
+    with pytest.raises(
+        UserError, match=f"image_size must be at least {side} for preset {preset.name!r}, got {side - 1}"
+    ):
+        check_input_size(preset, side - 1, side - 1)
+
+
+@pytest.mark.parametrize("preset", ["paper", "original", "bn"])
+def test_any_input_size_without_the_top(preset):
+    free = AlexNet(preset, include_top=False, input_shape=(None, None, 3))
+    fixed = AlexNet(preset, include_top=False, input_shape=(96, 70, 3))
+    fixed.set_weights(free.get_weights())
+    inputs = _normal(1, 96, 70, 3, scale=50)
+    np.testing.assert_array_equal(free(inputs), fixed(inputs))
+    assert free.output_shape == (None, None, None, 256)
+
+
+def test_pooling_input_tensor_and_name(tmp_path):
+    source = AlexNet("paper", include_top=False)
+    source.save_weights(tmp_path / "net.weights.h5")
+    image = keras.Input((80, 90, 1))
+    rgb = keras.layers.Conv2D(3, 1, name="to_rgb")(image)
+    model = AlexNet(
+        include_top=False, pooling="avg", input_tensor=rgb, weights=tmp_path / "net.weights.h5", name="features"
+    )
+    assert (model.name, model.input_shape, model.output_shape) == ("features", (None, 80, 90, 1), (None, 256))
+    np.testing.assert_array_equal(model.get_layer("conv5").kernel, source.get_layer("conv5").kernel)
+    maps = keras.Model(model.input, model.get_layer("pool5").output)
+    inputs = _normal(2, 80, 90, 1, scale=50)
+    np.testing.assert_allclose(model(inputs), np.mean(maps(inputs), (1, 2)), rtol=1e-5)
+    highest = AlexNet(include_top=False, pooling="max", input_tensor=rgb, weights=tmp_path / "net.weights.h5")
+    highest.get_layer("conv1")  # Layers of their own, with the same names.
+    assert highest.output_shape == (None, 256)
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ({"preset": "vgg"}, "Allowed: bn, .*torchvision. Received: preset='vgg'"),
+        ({"preset": "vgg"}, "preset must be one of bn, .*torchvision, or a Preset, got 'vgg'"),
         ({"classes": 0}, "classes"),
-        ({"input_shape": (20, 20, 3)}, "input_shape"),
+        ({"classes": "10"}, "classes must be an integer of at least 1, got '10'"),
+        (
+            {"input_shape": (20, 66, 3)},
+            r"input_shape must be at least 67 by 67 pixels for preset 'paper', got \(20, 66",
+        ),
+        ({"input_shape": 227}, r"input_shape must be \(height, width, channels\), got 227"),
+        ({"input_shape": (None, None, 3)}, "input_shape must have known height, width"),
+        ({"input_shape": (224, 224, 1), "preset": "torchvision"}, "input_shape must have 3 channels, got 1"),
+        ({"pooling": "mean"}, "pooling must be None, 'avg' or 'max', got 'mean'"),
+        ({"classifier_activation": "best"}, "classifier_activation must be"),
+        ({"input_tensor": "image"}, "input_tensor must be a Keras tensor"),
         ({"weights": "imagenet"}, "weights"),
     ],
 )
@@ -172,5 +237,5 @@ def test_bad_arguments(arguments, message):
 
 
 def test_width_must_fit_the_towers():
-    with pytest.raises(ValueError, match="width must leave"):
+    with pytest.raises(ValueError, match="width must give conv2 a whole number of filters"):
         get_preset("paper").widened(1 / 96)

@@ -42,11 +42,11 @@ def _spatial(maps):
 def _pool(maps):
     """Maximum over 3 by 3 at stride 2, output side 1 + ceil((in - 3) / 2); what hangs over is ignored."""
     out = 1 + -(-(maps.shape[0] - 3) // 2)
-    found = np.empty((out, out, maps.shape[2]))
+    actual = np.empty((out, out, maps.shape[2]))
     for y in range(out):
         for x in range(out):
-            found[y, x] = maps[2 * y : 2 * y + 3, 2 * x : 2 * x + 3].max((0, 1))
-    return found
+            actual[y, x] = maps[2 * y : 2 * y + 3, 2 * x : 2 * x + 3].max((0, 1))
+    return actual
 
 
 def _relu(values):
@@ -89,9 +89,9 @@ def test_every_stage():
         layer.name: [w.numpy().astype(np.float64) for w in layer.weights] for layer in model.layers if layer.weights
     }
     stages = dict(_stages(image[0].astype(np.float64), weights))
-    found = keras.Model(model.inputs, {name: model.get_layer(name).output for name in stages})(image)
+    actual = keras.Model(model.inputs, {name: model.get_layer(name).output for name in stages})(image)
     assert len(stages) == 22
     for name, expected in stages.items():
-        ours = found[name].numpy()[0]
+        ours = actual[name].numpy()[0]
         assert ours.shape == expected.shape, name
         assert_close(name, ours, expected, 1e-4)

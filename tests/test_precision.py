@@ -65,15 +65,9 @@ import conftest  # Two logical devices.
 import numpy as np
 import tensorflow as tf
 
+from alexnet_tf.runs.recipes import get_recipe
 from alexnet_tf.training.loop import Options, train_and_evaluate
 from alexnet_tf.training.loss_scale import LossScale
-from alexnet_tf.models.precision import PRECISIONS
-from alexnet_tf.runs.recipes import get_recipe
-from alexnet_tf.runs.run import build_model, load_run
-from alexnet_tf.training import loss_scale
-from alexnet_tf.runs.run import load_run
-from alexnet_tf.runs.run import build_model
-from alexnet_tf.training import loss_scale
 
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 with strategy.scope():

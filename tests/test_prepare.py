@@ -1,4 +1,4 @@
-"""Prepared sets: what is written, interrupted and written on, and what training reads of it."""
+"""Prepared datasets: what is written, also after interruptions, and what training reads."""
 
 import json
 import random
@@ -11,14 +11,26 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_tf.data import datasets, decoding, images, pipeline, prepare, records, statistics
+from alexnet_tf.data import (
+    datasets,
+    decoding,
+    file_crop,
+    images,
+    pipeline,
+    prepare,
+    prepare_options,
+    record_splits,
+    records,
+    statistics,
+)
+from alexnet_tf.data.augmentation import Augmentation
 
 SIZE = 40
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Two classes of thirty images of different sizes, upright and lying."""
+    """Two classes of thirty images of different sizes, portrait and landscape."""
     folder = tmp_path_factory.mktemp("photos")
     for number in range(60):
         file = folder / "ab"[number % 2] / f"{number:02d}.jpg"
@@ -29,7 +41,7 @@ def photos(tmp_path_factory):
 
 def _prepared(photos, out, **form):
     dataset = datasets.open_dataset(f"folder:{photos}")
-    prepare.prepare(dataset, out, prepare.Form(**{"size": SIZE, "shard_size": 16, **form}), workers=3)
+    prepare.prepare(dataset, out, prepare_options.PrepareOptions(**{"size": SIZE, "shard_size": 16, **form}), workers=3)
     return dataset, datasets.open_dataset(f"records:{out}")
 
 
@@ -39,13 +51,13 @@ def _squares(split, resize_crop=images.ResizeCrop(SIZE, SIZE)):  # noqa: B008
     return [np.concatenate([batch[key] for batch in batches])[keep] for key in ("image", "label")]
 
 
-def test_raw_records_are_the_very_images(photos, tmp_path):
+def test_raw_records_equal_their_images(photos, tmp_path):
     source, prepared = _prepared(photos, tmp_path / "set", format="raw")
     assert prepared.class_names == source.class_names
     for ours, theirs in ((prepared.train, source.train), (prepared.validation, source.validation)):
-        for found, expected in zip(_squares(ours), _squares(theirs), strict=True):
-            np.testing.assert_array_equal(found, expected)
-        # Other sizes take the longer way.
+        for actual, expected in zip(_squares(ours), _squares(theirs), strict=True):
+            np.testing.assert_array_equal(actual, expected)
+        # Other sizes are resized first.
         smaller, _ = _squares(ours, images.ResizeCrop(32, 27))
         expected = [images.resize_shorter_side(image, 32) for image in _squares(ours)[0]]
         np.testing.assert_array_equal(smaller, images.central_crop(np.stack(expected), 27))
@@ -53,22 +65,22 @@ def test_raw_records_are_the_very_images(photos, tmp_path):
 
 def test_jpeg_records_are_close(photos, tmp_path):
     source, prepared = _prepared(photos, tmp_path / "set")
-    (found, labels), (expected, expected_labels) = _squares(prepared.train), _squares(source.train)
+    (actual, labels), (expected, expected_labels) = _squares(prepared.train), _squares(source.train)
     np.testing.assert_array_equal(labels, expected_labels)
-    assert np.abs(found.astype(float) - expected).mean() < 5
+    assert np.abs(actual.astype(float) - expected).mean() < 5
 
 
 @pytest.mark.parametrize("form", records.FORMATS)
-def test_windows_of_records_are_windows_of_their_images(photos, tmp_path, form):
+def test_crops_of_records_are_crops_of_their_images(photos, tmp_path, form):
     _, prepared = _prepared(photos, tmp_path / "set", format=form)
-    resize_crop, augmentation = images.ResizeCrop(SIZE, 27), pipeline.Augmentation()
+    resize_crop, augmentation = images.ResizeCrop(SIZE, 27), Augmentation()
     batches = pipeline.training_batches(prepared.train, 2, 6, resize_crop, augmentation, 3, range(18))
     squares, labels = _squares(prepared.train)
     views = np.lib.stride_tricks.sliding_window_view(squares, (27, 27), (1, 2)).transpose(0, 1, 2, 4, 5, 3)
     seen, corners = [], set()
     for batch in batches:
         for window, label in zip(batch["image"].numpy(), batch["label"].numpy(), strict=True):
-            # All but the last column, beyond which the decoder does not look.
+            # All but the last column, whose neighbors the decoder guesses.
             same = (views[..., :-1, :] == window[:, :-1]).all((3, 4, 5))
             which, y, x = np.argwhere(same)[0]
             assert labels[which] == label
@@ -80,9 +92,9 @@ def test_windows_of_records_are_windows_of_their_images(photos, tmp_path, form):
 
 @pytest.mark.parametrize(
     "form, kind, name",
-    [("jpeg", records._JpegRecords, "_records_at"), ("raw", records._RawSquares, "_square")],
+    [("jpeg", record_splits.JpegRecords, "_records_at"), ("raw", record_splits.RawSquares, "_square")],
 )
-def test_a_restart_reads_nothing_that_went_before(photos, tmp_path, form, kind, name, monkeypatch):
+def test_a_resumed_run_reads_no_earlier_records(photos, tmp_path, form, kind, name, monkeypatch):
     _, prepared = _prepared(photos, tmp_path / "set", format=form)
     read, original = [], getattr(kind, name)
 
@@ -94,9 +106,7 @@ def test_a_restart_reads_nothing_that_went_before(photos, tmp_path, form, kind, 
 
     def labels(first):
         steps = range(first, 21)
-        batches = pipeline.training_batches(
-            prepared.train, 2, 5, images.ResizeCrop(SIZE, 27), pipeline.Augmentation(), 3, steps
-        )
+        batches = pipeline.training_batches(prepared.train, 2, 5, images.ResizeCrop(SIZE, 27), Augmentation(), 3, steps)
         return [batch["image"].numpy() for batch in batches]
 
     whole = labels(0)
@@ -110,17 +120,16 @@ def test_statistics_are_numpys(photos, tmp_path):
         _, prepared = _prepared(photos, tmp_path / form, format=form)
         squares = _squares(prepared.train)[0].astype(np.float64)
         colors = squares.reshape(-1, 3)
-        with np.load(tmp_path / form / records.STATISTICS) as found:
-            np.testing.assert_allclose(found["mean_image"], squares.mean(0), rtol=1e-6)
-            np.testing.assert_allclose(found["rgb_mean"], colors.mean(0), rtol=1e-6)
+        with np.load(tmp_path / form / records.STATISTICS) as actual:
+            np.testing.assert_allclose(actual["mean_image"], squares.mean(0), rtol=1e-6)
+            np.testing.assert_allclose(actual["rgb_mean"], colors.mean(0), rtol=1e-6)
             covariance = np.cov(colors.T, bias=True)
-            np.testing.assert_allclose(found["covariance"], covariance, rtol=1e-6, atol=1e-6 * covariance.max())
+            np.testing.assert_allclose(actual["covariance"], covariance, rtol=1e-6, atol=1e-6 * covariance.max())
             values, vectors = np.linalg.eigh(covariance)
-            np.testing.assert_allclose(found["eigenvalues"], values[::-1], rtol=1e-6)
-            np.testing.assert_allclose(abs(found["eigenvectors"]), abs(vectors[:, ::-1]), rtol=1e-6, atol=1e-6)
+            np.testing.assert_allclose(actual["eigenvalues"], values[::-1], rtol=1e-6)
+            np.testing.assert_allclose(abs(actual["eigenvectors"]), abs(vectors[:, ::-1]), rtol=1e-6, atol=1e-6)
         collected = statistics.collect(
-            (batch["image"], batch["weight"])
-            for batch in pipeline.evaluation_batches(prepared.train, 2, 7, images.ResizeCrop(SIZE, SIZE))
+            batch.images for batch in pipeline.read_split(prepared.train, 2, 7, images.ResizeCrop(SIZE, SIZE))
         )
         np.testing.assert_array_equal(collected.mean_image, prepared.statistics.mean_image)
         np.testing.assert_array_equal(collected.eigenvalues, prepared.statistics.eigenvalues)
@@ -128,15 +137,15 @@ def test_statistics_are_numpys(photos, tmp_path):
     assert description["splits"]["train"]["class_counts"] == [27, 27]
 
 
-def test_another_form_or_folder_is_refused(photos, tmp_path):
+def test_other_options_or_another_folder_are_refused(photos, tmp_path):
     out = tmp_path / "set"
     _prepared(photos, out)
     before = {file.name: file.read_bytes() for file in out.iterdir()}
-    with pytest.raises(ValueError, match="quality: 95 there, 50 now"):
+    with pytest.raises(ValueError, match="quality: saved 95, requested 50"):
         _prepared(photos, out, quality=50)
     with pytest.raises(ValueError, match="empty folder"):
         _prepared(photos, photos)
-    assert _prepared(photos, out)[1].train.count == 54  # The same again is no mistake.
+    assert _prepared(photos, out)[1].train.count == 54  # The same command again is allowed.
     assert before == {file.name: file.read_bytes() for file in out.iterdir()}
 
 
@@ -144,11 +153,11 @@ def test_another_form_or_folder_is_refused(photos, tmp_path):
     "form, message",
     [({"format": "png"}, "format must be one of jpeg, raw"), ({"size": 0}, "size must be"),
      ({"quality": 101}, "quality must be"), ({"shard_size": 0}, "shard_size must be"),
-     ({"format": "raw", "square": False}, "square must be true for raw")],
+     ({"format": "raw", "square": False}, "square must be true for format='raw'")],
 )  # fmt: skip
-def test_bad_forms_are_named(form, message):
+def test_bad_options_are_named(form, message):
     with pytest.raises(ValueError, match=message):
-        prepare.Form(**form)
+        prepare_options.PrepareOptions(**form)
 
 
 def test_lost_and_shortened_shards_are_named(photos, tmp_path):
@@ -165,14 +174,16 @@ def test_lost_and_shortened_shards_are_named(photos, tmp_path):
             datasets.open_dataset(f"records:{out}")
 
 
-def test_drawn_sets_cannot_be_prepared(tmp_path):
+def test_the_builtin_dataset_cannot_be_prepared(tmp_path):
     with pytest.raises(ValueError, match="must consist of image files"):
         prepare.prepare(datasets.open_dataset("builtin:shapes"), tmp_path)
 
 
 def test_imagenets_tars(tmp_path):
     helpers.imagenet_tars(tmp_path / "tars", helpers.noise_jpeg)
-    prepare.prepare(datasets.open_dataset(f"tar:{tmp_path / 'tars'}"), tmp_path / "set", prepare.Form(size=SIZE))
+    prepare.prepare(
+        datasets.open_dataset(f"tar:{tmp_path / 'tars'}"), tmp_path / "set", prepare_options.PrepareOptions(size=SIZE)
+    )
     prepared = datasets.open_dataset(f"records:{tmp_path / 'set'}")
     assert (prepared.train.count, prepared.validation.count) == (12, 3)
     assert prepared.class_names == tuple(sorted(helpers.IMAGENET_CLASSES))
@@ -181,7 +192,7 @@ def test_imagenets_tars(tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_at_ten_moments(photos, tmp_path):
+def test_resuming_after_ten_kills(photos, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     folder = tmp_path / "many"
     for number in range(900):
@@ -212,27 +223,27 @@ def test_killed_at_ten_moments(photos, tmp_path):
     assert len(list(whole.glob("train-*"))) == 91
 
 
-def test_a_window_is_the_crop_of_the_resized_image():
+def test_crop_from_file_is_the_crop_of_the_resized_image():
     for height, width, exact in ((90, 80, True), (40, 61, True), (40, 61, False), (30, 33, False)):
         encoded = tf.constant(helpers.noise_jpeg(1, height, width))
-        resize_crop, place = images.ResizeCrop(40, 29), tf.constant([0.7, 0.2])
+        resize_crop, offset = images.ResizeCrop(40, 29), tf.constant([0.7, 0.2])
         resized = images.resize_shorter_side(decoding.decode(encoded), 40)
         top, left = (resized.shape[0] - 40) // 2 + 8, (resized.shape[1] - 40) // 2 + 2
-        found = decoding.crop_from_file(encoded, resize_crop, place, exact)
-        np.testing.assert_array_equal(found[:, :-1], resized[top : top + 29, left : left + 28])
+        actual = file_crop.crop_from_file(encoded, resize_crop, offset, exact)
+        np.testing.assert_array_equal(actual[:, :-1], resized[top : top + 29, left : left + 28])
 
 
 @pytest.mark.parametrize("height, width", [(90, 80), (200, 300), (161, 170), (330, 400), (700, 650)])
-def test_the_quick_window_is_close(height, width):
+def test_the_fast_crop_is_close(height, width):
     resize_crop = images.ResizeCrop(40, 27)
     encoded = tf.constant(helpers.noise_jpeg(2, height, width))
-    for place in ([0.0, 0.0], [0.5, 0.5], [0.99, 0.99], [0.3, 0.8]):
-        exact, quick = (
-            decoding.crop_from_file(encoded, resize_crop, tf.constant(place), exact).numpy().astype(float)
+    for offset in ([0.0, 0.0], [0.5, 0.5], [0.99, 0.99], [0.3, 0.8]):
+        exact, fast = (
+            file_crop.crop_from_file(encoded, resize_crop, tf.constant(offset), exact).numpy().astype(float)
             for exact in (True, False)
         )
-        assert np.abs(exact - quick).mean() < 6
-        # The right window: a window one pixel off is further away.
-        shifted = images.crop_from_pixels(decoding.decode(encoded), resize_crop, tf.constant(place) * 0.9)
-        if min(place) > 0:
-            assert np.abs(exact - quick).mean() < np.abs(shifted.numpy() - quick).mean()
+        assert np.abs(exact - fast).mean() < 6
+        # The right crop: a crop at another offset differs more.
+        shifted = images.crop_from_pixels(decoding.decode(encoded), resize_crop, tf.constant(offset) * 0.9)
+        if min(offset) > 0:
+            assert np.abs(exact - fast).mean() < np.abs(shifted.numpy() - fast).mean()

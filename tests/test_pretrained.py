@@ -8,6 +8,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import torch
 from helpers import caffemodel, channels_first, enliven, figures, state_dict
 
@@ -15,8 +16,9 @@ from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.presets import PRESETS, get_preset
 from alexnet_tf.models.pretrained import load
 from alexnet_tf.models.pretrained.caffe import Net, read_caffemodel
-from alexnet_tf.models.pretrained.fit import WeightsWarning
+from alexnet_tf.models.pretrained.fit import WeightsWarning, fit, reinitialized
 from alexnet_tf.models.pretrained.imagenet import decode_predictions, preprocess_input
+from alexnet_tf.models.pretrained.keras_h5 import read_weights_h5
 
 
 def _narrow(preset="caffe", classes=10, **arguments):
@@ -37,17 +39,17 @@ def files(tmp_path):
     return model, [tmp_path / name for name in ("net.caffemodel", "net.pth", "net.weights.h5", "run")]
 
 
-def test_every_form_gives_the_same_network(files):
+def test_every_format_gives_the_same_network(files):
     model, paths = files
     images = preprocess_input(figures(2, 67))
     for path in paths:
         np.testing.assert_allclose(_narrow(weights=path)(images), model(images), rtol=1e-5, err_msg=str(path))
 
 
-def test_other_classes_and_no_top_take_what_fits(files):
+def test_other_classes_and_no_top_load_the_layers_that_fit(files):
     model, paths = files
     for path in paths:
-        with pytest.warns(WeightsWarning, match=r"start fresh: fc8 \(wanted \[\(256, 3\), \(3,\)\]"):
+        with pytest.warns(WeightsWarning, match=r"Reinitialized \(shape mismatch\): fc8$"):
             other = _narrow(classes=3, weights=path)
         np.testing.assert_array_equal(other.get_layer("fc7").kernel, model.get_layer("fc7").kernel)
         headless = _narrow(include_top=False, weights=path)
@@ -56,11 +58,11 @@ def test_other_classes_and_no_top_take_what_fits(files):
 
 def test_another_networks_weights_are_refused(files):
     for path in files[1]:
-        with pytest.raises(ValueError, match=r"another network's: conv2 \(wanted"):
+        with pytest.raises(ValueError, match="weights must fit every convolution: conv2 needs"):
             AlexNet(get_preset("one_tower").widened(1 / 16), input_shape=(67, 67, 3), classes=10, weights=path)
 
 
-def test_cut_short_and_empty_files(files, tmp_path):
+def test_truncated_and_empty_files(files, tmp_path):
     for path in files[1][:3]:
         suffix = path.name[3:]
         data = path.read_bytes()
@@ -69,21 +71,21 @@ def test_cut_short_and_empty_files(files, tmp_path):
             broken.write_bytes(part)
             with pytest.raises(ValueError, match="weights"):
                 _narrow(weights=broken)
-        with pytest.raises(ValueError, match="cannot be read: .*missing"):
+        with pytest.raises(ValueError, match="must be a readable file.*missing"):
             _narrow(weights=tmp_path / f"missing{suffix}")
 
 
-def test_declared_sizes_are_not_believed(tmp_path):
+def test_declared_sizes_are_checked(tmp_path):
     for shape in ((2**40, 2**20), (2**31, 2**33), (-1, -4), (0,)):
         net = Net()
         blob = net.layer.add(name="conv1").blobs.add(data=b"\0" * 16)
         blob.shape.dim.extend(shape)
         (tmp_path / "net.caffemodel").write_bytes(net.SerializeToString())
-        with pytest.raises(ValueError, match="declares the shape"):
+        with pytest.raises(ValueError, match="must hold as many numbers"):
             read_caffemodel(tmp_path / "net.caffemodel")
     # A length that runs over the end of the file.
     (tmp_path / "net.caffemodel").write_bytes(b"\x12\xff\xff\xff\xff\x07" + b"\0" * 10)
-    with pytest.raises(ValueError, match="cut short"):
+    with pytest.raises(ValueError, match="must be a complete"):
         read_caffemodel(tmp_path / "net.caffemodel")
     with h5py.File(tmp_path / "net.weights.h5", "w") as file:
         layer = file.create_group("layers/conv/vars")
@@ -105,16 +107,14 @@ class _Trap:
 
 def test_code_in_a_pickle_is_not_run(tmp_path):
     torch.save({"conv1.weight": _Trap(tmp_path / "sprung")}, tmp_path / "net.pth")
-    with pytest.raises(ValueError, match="nothing but tensors"):
+    with pytest.raises(ValueError, match="only tensors"):
         _narrow(weights=tmp_path / "net.pth")
     assert not (tmp_path / "sprung").exists()
 
 
-def test_what_was_never_published():
+def test_unpublished_presets_are_refused():
     for preset in set(PRESETS) - set(load.PUBLISHED):
-        with pytest.raises(
-            ValueError, match=f"published for caffe, caffenet, torchvision only. Received: preset='{preset}'"
-        ):
+        with pytest.raises(ValueError, match=f"needs one of the presets caffe, caffenet, torchvision, got '{preset}'"):
             load.fetch(preset)
 
 
@@ -124,7 +124,7 @@ def test_download_is_checked_and_explained(tmp_path, monkeypatch):
     monkeypatch.setattr(keras.utils, "get_file", lambda *names, **options: get_file(*names, **options, **cache))
     nowhere = load.Published((tmp_path / "nothing.caffemodel").as_uri(), ("sha1", "00"))
     monkeypatch.setitem(load.PUBLISHED, "caffe", nowhere)
-    with pytest.raises(ValueError, match="cannot be downloaded.*give its path as weights"):
+    with pytest.raises(ValueError, match="cannot be downloaded.*pass its path as weights"):
         load.fetch("caffe")
     (tmp_path / "there.caffemodel").write_bytes(struct.pack("<f", 1))
     monkeypatch.setitem(
@@ -134,12 +134,39 @@ def test_download_is_checked_and_explained(tmp_path, monkeypatch):
         load.fetch("caffe")
 
 
-def test_before_and_after():
+def test_preprocess_and_decode():
     pixels = np.full((1, 2, 2, 3), 255, np.uint8)
     np.testing.assert_allclose(preprocess_input(pixels)[0, 0, 0], [132.321, 138.331, 150.993], rtol=1e-6)
     with pytest.raises(ValueError, match="mean must be given"):
         preprocess_input(pixels, "paper")
     (best,) = decode_predictions(np.eye(1000)[[1]], top=2)
     assert best == [("n01443537", "goldfish", 1.0), ("n01440764", "tench", 0.0)]
-    with pytest.raises(ValueError, match="predictions must be"):
+    for images in (pixels[..., :1], pixels[0, 0]):
+        with pytest.raises(ValueError, match="images must have shape"):
+            preprocess_input(images)
+    with pytest.raises(ValueError, match="predictions must have shape"):
         decode_predictions(np.zeros((1, 10)))
+    for top in (-1, 0, 1001):
+        with pytest.raises(ValueError, match=f"top must be from 1 to 1000, got {top}"):
+            decode_predictions(np.zeros((1, 1000)), top)
+
+
+def test_preprocessing_works_on_tensors_and_inside_a_map():
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 5, 6, 3)).astype(np.uint8)
+    expected = preprocess_input(pixels)
+    assert isinstance(expected, np.ndarray)
+    np.testing.assert_array_equal(preprocess_input(tf.constant(pixels)), expected)
+    mapped = tf.data.Dataset.from_tensor_slices(pixels).map(lambda image: preprocess_input(image, "caffe"))
+    np.testing.assert_array_equal(list(mapped), expected)
+    symbolic = keras.Input((None, None, 3), dtype="uint8")
+    model = keras.Model(symbolic, preprocess_input(symbolic))
+    np.testing.assert_array_equal(model(pixels), expected)
+
+
+def test_the_reason_of_each_reinitialized_layer(files):
+    _, paths = files
+    arrays = {name: values for name, values in read_weights_h5(paths[2]).items() if name not in ("fc6", "fc7")}
+    with pytest.warns(WeightsWarning):
+        reasons = fit(_narrow(classes=3), arrays, "file", channels_first=False)
+    assert reasons == {"fc6": "not in the file", "fc7": "not in the file", "fc8": "shape mismatch"}
+    assert reinitialized(reasons) == "Reinitialized (not in the file): fc6, fc7. Reinitialized (shape mismatch): fc8"

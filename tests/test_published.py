@@ -61,8 +61,8 @@ def test_caffe_in_opencv(preset, v1, tmp_path):
     deploy.write_text(_deploy(pool_first=preset == "caffenet"))
     net = cv2.dnn.readNetFromCaffe(str(deploy), str(file))
     net.setInput(np.ascontiguousarray(inputs[..., ::-1].transpose(0, 3, 1, 2)))
-    expected, found = net.forward(), model(inputs).numpy()
-    assert_close(f"{preset}, logits", found, expected, 1e-4)
+    expected, actual = net.forward(), model(inputs).numpy()
+    assert_close(f"{preset}, logits", actual, expected, 1e-4)
     assert expected.std() > 0.1
 
 
@@ -149,8 +149,8 @@ def test_forward_and_gradients_in_pytorch(preset, tmp_path):
         with tf.GradientTape() as tape:
             logits = model(image[None] * deviation, training=False)
             loss = tf.nn.sparse_softmax_cross_entropy_with_logits([label], logits)
-        found = tape.gradient(loss, [variable.value for variable in model.trainable_variables])
-        for variable, gradient in zip(gradients.trainable_variables, found, strict=True):
+        actual = tape.gradient(loss, [variable.value for variable in model.trainable_variables])
+        for variable, gradient in zip(gradients.trainable_variables, actual, strict=True):
             variable.assign(gradient)
         errors.append([])
         for name, (kernel, bias) in channels_first(gradients).items():

@@ -1,4 +1,4 @@
-"""What the stand-in for TensorFlow Serving answers, and what it refuses."""
+"""What the stand-in for TensorFlow Serving answers and refuses."""
 
 import base64
 import json
@@ -41,13 +41,13 @@ def test_the_warm_up_is_parsed_and_played(laid_out, server, stub):
 def test_a_damaged_warm_up_is_one_line(laid_out, tmp_path):
     shutil.copytree(laid_out[0] / "narrow" / "10", tmp_path / "narrow" / "1")
     (tmp_path / "narrow" / "1" / "assets.extra" / "tf_serving_warmup_requests").write_bytes(b"no records" * 9)
-    assert "record" in serving_app.failure("standin.py", tmp_path, "--grpc_port=0", "--rest_port=0")
+    assert "record" in serving_app.failure(serving_app.STAND_IN, tmp_path, "--grpc_port=0", "--rest_port=0")
 
 
 def test_errors_of_the_stand_in(tmp_path):
     options = ["--grpc_port=0", "--rest_port=0"]
-    assert "no model's version" in serving_app.failure("standin.py", tmp_path, *options)
-    assert "No such file" in serving_app.failure("standin.py", tmp_path / "none", *options)
+    assert "no model's version" in serving_app.failure(serving_app.STAND_IN, tmp_path, *options)
+    assert "No such file" in serving_app.failure(serving_app.STAND_IN, tmp_path / "none", *options)
 
 
 def _request(values, dtype=tf.string, model="narrow", signature="serving_default", name="encoded", version=None):
@@ -107,7 +107,7 @@ def test_the_newest_version_answers_and_tells_its_signatures(stub, photos):
 
 def test_pixels_over_grpc_and_rest(server, stub, exported):
     pixels = tf.io.decode_png((exported[0] / "test_image.png").read_bytes()).numpy()
-    expected = exported[1].classify_pixels(pixels)
+    expected = exported[1].probabilities(pixels[None])[0]
     answer = stub.Predict(_request(pixels[None], tf.uint8, signature="pixels", name="image"), timeout=60)
     np.testing.assert_allclose(tf.make_ndarray(answer.outputs["probabilities"])[0], expected, atol=1e-5)
     body = json.dumps({"signature_name": "pixels", "instances": [pixels.tolist()]})
@@ -120,7 +120,7 @@ def _post(url, body):
         return json.load(response)
 
 
-_IMAGE = {"b64": base64.b64encode(b"no image").decode()}
+_IMAGE = {"b64": base64.b64encode(b"not an image").decode()}
 
 
 @pytest.mark.parametrize(

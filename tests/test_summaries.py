@@ -1,7 +1,6 @@
 """What TensorBoard finds in a run's event files."""
 
 import dataclasses
-import pathlib
 import time
 
 import helpers
@@ -15,12 +14,15 @@ from tensorboard.plugins.hparams import metadata
 from alexnet_tf.data import datasets, images, pipeline
 from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.presets import get_preset
-from alexnet_tf.plotting import pictures
+from alexnet_tf.plotting import answers
 from alexnet_tf.runs.recipes import get_recipe
-from alexnet_tf.training import profiling, summaries
+from alexnet_tf.training import layer_probe, profiling
+from alexnet_tf.training.hardest_examples import HardestExamples
 from alexnet_tf.training.journal import Journal
-from alexnet_tf.training.loop import Options, train_and_evaluate
-from alexnet_tf.training.summaries import HardestExamples, Summaries
+from alexnet_tf.training.layer_probe import LayerProbe
+from alexnet_tf.training.loop import train_and_evaluate
+from alexnet_tf.training.options import Options
+from alexnet_tf.training.summaries import Summaries
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
 SCALARS = ("loss", "top1_error", "top5_error")
@@ -95,8 +97,8 @@ def test_histograms(logs):
 def test_pictures(logs, recipe):
     train, validation = _events(logs / "train"), _events(logs / "validation")
     assert _steps(train, "conv1_kernels") == [0, 4, 8]
-    # Two towers of three kernels, 11 pixels four times enlarged.
-    assert _picture(train, "conv1_kernels", 8).shape == (2 * 48 + 36, 3 * 46 + 2, 3)
+    # Two towers of three kernels, with gaps of 1 pixel, four times enlarged.
+    assert _picture(train, "conv1_kernels", 8).shape == (2 * 4 * 13 + 32, 4 * 37, 3)
     shown = _picture(train, "augmented", 0)
     assert _steps(train, "augmented") == [0] and shown.shape == (73 + 6, 8 * 73 + 6, 3)
     # The first image that the run learned from, but for a flip and one shift of all its colors.
@@ -107,8 +109,10 @@ def test_pictures(logs, recipe):
     image = images.flip(batch["image"], batch["flip"])[0].numpy().astype(np.int32)
     shift = (shown[6:73, 6:73] - image)[image.min(axis=-1) > 20]
     assert shift.std(axis=0).max() < 0.6 and abs(shift.mean()) > 0
-    for step in _steps(validation, "worst_mistakes"):
-        assert _picture(validation, "worst_mistakes", step).shape[1] > pictures._LEAST_SIDE
+    # One to eight examples in up to two rows of four, each enlarged three times above three lines of text.
+    for step in _steps(validation, "hardest_examples"):
+        height, width, _ = _picture(validation, "hardest_examples", step).shape
+        assert (height - 12) % (201 + 3 * 20 + 12) == 0 and (width - 12) % (201 + 12) == 0
 
 
 def test_graph_and_hyperparameters(logs, recipe):
@@ -139,13 +143,13 @@ def test_a_trace_is_written(logs):
 
 @pytest.mark.parametrize("text", ["", "5", "5,", "5,0", "-1,5", "1.5,2", "1,2,3", "a,b"])
 def test_bad_profiles_are_named(text):
-    with pytest.raises(ValueError, match=f"profile must be START,COUNT.* Received: profile='{text}'"):
+    with pytest.raises(ValueError, match=f"profile must be START,COUNT.*, got '{text}'"):
         profiling.parse(text)
 
 
 def test_a_profile_beyond_the_run_is_named(recipe, tmp_path):
     assert profiling.parse("2,3") == range(2, 5) and profiling.parse(None) is None
-    with pytest.raises(ValueError, match="within the 4 steps of the run. Received: profile=2,3, which ends at step 5"):
+    with pytest.raises(ValueError, match="within the 4 steps of the run, got 2,3, which ends at step 5"):
         train_and_evaluate(recipe, tmp_path / "run", Options("none", profile=profiling.parse("2,3")))
     assert not (tmp_path / "run").exists()
 
@@ -184,31 +188,29 @@ def test_watching_changes_nothing_and_two_replicas_show_the_same(recipe, tmp_pat
         assert two[0] == pytest.approx(one[0], rel=1e-4)
 
 
-def _summaries(recipe, model, tmp_path, **options):
-    axes = np.ones(3, np.float32), np.eye(3, dtype=np.float32)
-    dataset = datasets.open_dataset(recipe.dataset)
-    return Summaries(recipe, dataset, model, np.zeros(3, np.float32), axes, Journal(tmp_path, 10), **options)
+def _probe_arguments(recipe, model):
+    color_pca = np.ones(3, np.float32), np.eye(3, dtype=np.float32)
+    return recipe, datasets.open_dataset(recipe.dataset), model, np.zeros(3, np.float32), color_pca
 
 
-def test_numbers_of_layers(recipe, tmp_path):
+def test_numbers_of_layers(recipe):
     model = helpers.enliven(AlexNet(get_preset("paper").widened(1 / 16), classes=2, input_shape=(67, 67, 3)))
     fc6 = model.get_layer("fc6")
     bias = fc6.bias.numpy()
     bias[:64] = -1e6
     fc6.bias.assign(bias)
-    found = _summaries(recipe, model, tmp_path)._found()
-    alive = found["activations"]["fc6"].reshape(8, 256).any(axis=0)
-    assert not alive[:64].any() and found["dead_relus"]["fc6"] == pytest.approx(1 - alive.mean())
+    probe = LayerProbe(*_probe_arguments(recipe, model))
+    values = probe.measure()
+    alive = values["activations"]["fc6"].reshape(8, 256).any(axis=0)
+    assert not alive[:64].any() and values["dead_relus"]["fc6"] == pytest.approx(1 - alive.mean())
     for layer in LAYERS:
         kernel = model.get_layer(layer).kernel.numpy()
-        assert found["weight_norm"][layer] == pytest.approx(np.linalg.norm(kernel), rel=1e-5)
-    batch = _summaries(recipe, model, tmp_path)._first_batch()
-    inputs = _summaries(recipe, model, tmp_path)._inputs()
+        assert values["weight_norm"][layer] == pytest.approx(np.linalg.norm(kernel), rel=1e-5)
     kernels = [model.get_layer(layer).kernel for layer in LAYERS]
     with tf.GradientTape() as tape:
-        loss = keras.losses.SparseCategoricalCrossentropy()(batch["label"], model(inputs))
+        loss = keras.losses.SparseCategoricalCrossentropy()(probe.batch["label"], model(probe.inputs()))
     for layer, gradient in zip(LAYERS, tape.gradient(loss, kernels), strict=True):
-        assert found["gradient_norm"][layer] == pytest.approx(float(tf.norm(gradient)), rel=1e-4), layer
+        assert values["gradient_norm"][layer] == pytest.approx(float(tf.norm(gradient)), rel=1e-4), layer
 
 
 def test_dead_channels_by_hand():
@@ -216,61 +218,47 @@ def test_dead_channels_by_hand():
     maps[0, 1, 1, 0] = 1  # Alive in one place of one image.
     maps[2, :, :, 1] = 1  # Alive, but in an image that does not count.
     counts = tf.constant([True, True, False])
-    assert float(summaries._share_of_dead(tf.constant(maps), counts)) == 0.75
-    assert float(summaries._share_of_dead(tf.constant(maps[:, 1, 1]), counts)) == 0.75
+    assert float(layer_probe.dead_fraction(tf.constant(maps), counts)) == 0.75
+    assert float(layer_probe.dead_fraction(tf.constant(maps[:, 1, 1]), counts)) == 0.75
 
 
 def test_samples_pass_over_no_channel(monkeypatch):
-    monkeypatch.setattr(summaries, "SAMPLE", 100)
+    monkeypatch.setattr(layer_probe, "HISTOGRAM_VALUES", 100)
     columns = np.broadcast_to(np.arange(64, dtype=np.float32), (200, 64))
-    found = summaries._sample(columns).numpy()
-    assert 90 <= len(found) <= 110 and len(np.unique(found)) > 50
+    sampled = layer_probe.sample(columns).numpy()
+    assert 90 <= len(sampled) <= 110 and len(np.unique(sampled)) > 50
 
 
 def test_workers_but_the_chief_write_nothing(recipe, tmp_path):
     model = AlexNet(get_preset("paper").widened(1 / 16), classes=2, input_shape=(67, 67, 3))
-    silent = _summaries(recipe, model, tmp_path, writes=False)
-    silent.introduce(0)
-    silent.layers(1)
-    silent.network(1)
-    silent.mistakes(1, None)
+    silent = Summaries(*_probe_arguments(recipe, model), Journal(tmp_path, 10), writes=False)
+    silent.write_start(0)
+    silent.write_layers(1)
+    silent.write_network(1)
+    silent.write_hardest(1, None)
     assert not list(tmp_path.iterdir())
 
 
-def test_the_worst_mistakes_by_hand():
-    worst = HardestExamples(count=2)
+def test_the_hardest_examples_by_hand():
+    hardest = HardestExamples(count=2)
     probabilities = tf.constant([[0.6, 0.3, 0.1], [0.5, 0.1, 0.4], [0.9, 0.05, 0.05], [0.7, 0.1, 0.2]])
     numbers = tf.reshape(tf.range(4), [4, 1, 1, 1])
     for weights in ([1.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 1.0]):
-        # Wrong by .3, wrong by .1, right, wrong by .2.
-        worst(numbers, tf.constant([1, 1, 0, 2]), tf.constant(weights), probabilities)
-    assert [int(mistake.image.item()) for mistake in worst.found] == [1, 3]
-    assert [mistake.label for mistake in worst.found] == [1, 2]
+        # True class .3, true class .1, correct, true class .2.
+        hardest(numbers, tf.constant([1, 1, 0, 2]), tf.constant(weights), probabilities)
+    assert [int(prediction.image.item()) for prediction in hardest.predictions] == [1, 3]
+    assert [prediction.label for prediction in hardest.predictions] == [1, 2]
 
 
-def test_kernels_share_one_scale_and_towers_stand_apart():
-    values = np.zeros((11, 11, 3, 4), np.float32)
-    values[..., 0], values[..., 3] = 0.5, -1
-    found = pictures.kernels(values, towers=2)
-    assert found.shape == (2 * 48 + 36, 2 * 46 + 2, 3)
-    center = lambda y, x: found[y + 20, x + 20, 0]  # noqa: E731
-    assert [center(2, 2), center(2, 48), center(86, 2), center(86, 48)] == [191, 128, 128, 0]
-    assert (found[48:84] == pictures.WHITE).all()
-
-
-def test_captions():
-    photograph = np.zeros((67, 67, 3), np.uint8)
-    found = pictures.answer(photograph, "cat", ["dog" * 20, "cat"], [0.75, 0.25])
-    assert found.shape == (134 + 3 * 20, 24 * 8, 3)
-    bars = [
-        (found[y] == color).all(axis=-1).sum() for y, color in ((155, pictures.OTHER_BAR), (175, pictures.TRUE_BAR))
-    ]
-    assert bars == [144, 48]
-    assert (found[137:150] == 0).all(axis=-1).any()  # Letters.
-    assert pictures.can_be_written("café noir") and not pictures.can_be_written("кот")
-    assert pictures.can_be_written("".join(chr(i) for i in range(32, 127)))
-
-
-def test_letters_are_part_of_the_package():
-    file = pathlib.Path(pictures.__file__).with_name("letters.png")
-    assert tf.io.decode_png(file.read_bytes()).shape == (16, 8 * len(pictures.LETTERS), 1)
+def test_tensorboard_shows_the_drawings_of_the_hardest_examples(recipe, tmp_path):
+    model = AlexNet(get_preset("paper").widened(1 / 16), classes=2, input_shape=(67, 67, 3))
+    summaries = Summaries(*_probe_arguments(recipe, model), Journal(tmp_path, 10))
+    hardest = HardestExamples()
+    images = np.random.default_rng(0).integers(0, 256, (2, 67, 67, 3), np.uint8)
+    hardest(*map(tf.constant, (images, [1, 1], [1.0, 1.0], [[0.9, 0.1], [0.8, 0.2]])))
+    summaries.write_hardest(3, hardest)
+    picture = _picture(_events(tmp_path / "logs" / "validation"), "hardest_examples", 3)
+    for place, prediction in enumerate(hardest.predictions):
+        left = 12 + place * (201 + 12)
+        drawn = answers.draw(prediction, ("dark", "light"))
+        np.testing.assert_array_equal(picture[12:-12, left : left + 201], drawn)

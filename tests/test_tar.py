@@ -58,9 +58,9 @@ def test_one_tar_of_folders_holds_out_a_tenth(tmp_path):
 
 @pytest.mark.parametrize(
     "data, message",
-    [(None, "tar file, or a folder"), (b"text" * 200, "not a tar file"), (b"", "empty file"),
-     (helpers.tar_of({"a/0.jpg": b"0", "a/1.jpg": b"1"}), "two classes"),
-     (helpers.tar_of({"a/0.jpg": b"0" * 2000, "b/1.jpg": b"1"})[:1700], "cut short")],
+    [(None, "tar file, or a folder"), (b"text" * 200, "complete tar file.*"), (b"", "empty file"),
+     (helpers.tar_of({"a/0.jpg": b"0", "a/1.jpg": b"1"}), "2 classes"),
+     (helpers.tar_of({"a/0.jpg": b"0" * 2000, "b/1.jpg": b"1"})[:1700], "complete tar file")],
 )  # fmt: skip
 def test_bad_tars_are_named(data, message, tmp_path):
     file = tmp_path / "photos.tar"

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from helpers import IMAGENET_CLASSES
 
-from alexnet_tf.data import datasets, images, pipeline, sources
+from alexnet_tf.data import datasets, images, pipeline, sampling
 
 
 class TinyDigits(tfds.core.GeneratorBasedBuilder):
@@ -37,8 +37,8 @@ def test_a_set_with_one_split_keeps_its_last_tenth(tmp_path, monkeypatch):
     assert (dataset.train.count, dataset.validation.count) == (18, 2)
 
     def pixels(start, stop, seed):
-        order = sources.Sampler(3, range(start // 3, stop // 3), seed)
-        batches = list(dataset.train.read(order, sources.Crop(images.ResizeCrop(8, 8))))
+        order = sampling.Sampler(3, range(start // 3, stop // 3), seed)
+        batches = list(dataset.train.read(order, sampling.Crop(images.ResizeCrop(8, 8))))
         values, labels = (np.concatenate([batch[key] for batch in batches]) for key in ("image", "label"))
         return list(zip(values[:, 0, 0, 0].tolist(), labels.tolist(), strict=True))
 

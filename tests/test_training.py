@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from alexnet_tf.evaluation.evaluator import Evaluator, sums
+from alexnet_tf.evaluation.evaluator import Evaluator
+from alexnet_tf.evaluation.metrics import Sums, batch_sums
 from alexnet_tf.runs.recipes import get_recipe
 from alexnet_tf.runs.run import load_run
 from alexnet_tf.training.interruption import Interrupted, Stop
@@ -28,13 +29,13 @@ def folder(tmp_path):
 
 def _losses(workdir):
     """{step: loss} of the event files."""
-    found = {}
+    losses = {}
     for file in sorted((workdir / "logs" / "train").iterdir()):
         for event in tf.compat.v1.train.summary_iterator(str(file)):
             for value in event.summary.value:
                 if value.tag == "loss":
-                    found[event.step] = float(tf.make_ndarray(value.tensor))
-    return found
+                    losses[event.step] = float(tf.make_ndarray(value.tensor))
+    return losses
 
 
 def _weights(workdir):
@@ -48,10 +49,10 @@ def test_learns_and_leaves_a_run(folder, tmp_path):
     assert result.top1_error == 0
     run = load_run(tmp_path / "run")
     assert run.class_names == ("dark", "light") and run.recipe == recipe
-    again = Evaluator(run.model, 2, run.resize_crop, run.mean, batch_size=5)(run.dataset.validation)
+    again = Evaluator(run.predictor(), batch_size=5)(run.dataset.validation)
     assert again.top1_error == result.top1_error and again.examples == 14
     assert again.loss == pytest.approx(result.loss, rel=1e-4)
-    ten = Evaluator(run.model, 2, run.resize_crop, run.mean, batch_size=5, views=10)(run.dataset.validation)
+    ten = Evaluator(run.predictor(), batch_size=5, views=10)(run.dataset.validation)
     assert ten.examples == 14 and ten.top1_error <= 0.1
     assert json.loads((tmp_path / "run" / "result.json").read_text())["top1_error"] == 0
 
@@ -110,7 +111,7 @@ def test_a_resumed_run_equals_an_unbroken_one(folder, tmp_path):
 def test_another_run_is_refused(folder, tmp_path):
     recipe = get_recipe("demo", dataset=folder, steps=1, **NARROW)
     train_and_evaluate(recipe, tmp_path / "run", helpers.UNWATCHED)
-    with pytest.raises(ValueError, match="another run; it differs in preset: 'paper' there, 'one_tower' now"):
+    with pytest.raises(ValueError, match="the same run, .* differs in preset: saved 'paper', requested 'one_tower'"):
         train_and_evaluate(dataclasses.replace(recipe, preset="one_tower"), tmp_path / "run", helpers.UNWATCHED)
 
 
@@ -118,9 +119,9 @@ def test_unusable_workdirs(folder, tmp_path):
     file = tmp_path / "file"
     file.touch()
     recipe = get_recipe("demo", dataset=folder, steps=1, **NARROW)
-    with pytest.raises(ValueError, match="workdir cannot be written to"):
+    with pytest.raises(ValueError, match="workdir must be writable"):
         train_and_evaluate(recipe, file, helpers.UNWATCHED)
-    with pytest.raises(ValueError, match="workdir must be new, empty or a run's. .* which holds file, set"):
+    with pytest.raises(ValueError, match="workdir must be new, empty or hold a run, .* which holds file, set"):
         train_and_evaluate(recipe, tmp_path, helpers.UNWATCHED)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "set"]
     with pytest.raises(ValueError, match="workdir must hold a run"):
@@ -146,13 +147,12 @@ def test_a_file_that_is_no_image_is_skipped_and_named(folder, tmp_path, capsys):
     bad = tmp_path / "set" / "train" / "dark" / "bad.jpg"
     bad.write_text("not an image")
     train_and_evaluate(get_recipe("demo", dataset=folder, steps=6, **NARROW), tmp_path / "run", helpers.UNWATCHED)
-    assert f"1 file skipped, no image: {bad}" in capsys.readouterr().err
+    assert f"1 file skipped, not a readable image: {bad}" in capsys.readouterr().err
 
 
 def test_sums_by_hand():
     probabilities = tf.constant([[0.1, 0.2, 0.3, 0.05, 0.15, 0.12, 0.08]] * 3)
-    top1, top5, loss, count = sums(
-        probabilities, tf.constant([2, 3, 0], tf.int64), tf.constant([1.0, 1.0, 0.0])
-    ).numpy()
-    assert (top1, top5, count) == (1, 1, 2)
-    assert loss == pytest.approx(-np.log(0.3) - np.log(0.05), rel=1e-5)
+    labels, weights = tf.constant([2, 3, 0], tf.int64), tf.constant([1.0, 1.0, 0.0])
+    sums = Sums(*batch_sums(probabilities, labels, weights).numpy())
+    assert (sums.top1_correct, sums.top5_correct, sums.examples) == (1, 1, 2)
+    assert sums.loss == pytest.approx(-np.log(0.3) - np.log(0.05), rel=1e-5)

@@ -1,8 +1,7 @@
-"""Runs every program of export/apps over the same images, and compares their answers with the network's own.
+"""Runs every program of export/apps on the same images and compares their predictions with the network's.
 
-What they need is installed from the registries: a virtual environment of their own, without this package; Node's
-modules; and, as root on Debian, Chromium and stb's headers where they are missing. Nothing is skipped: what cannot be
-run has failed.
+Installs what they need: a virtual environment without this package, Node's modules, and, as root on Debian, Chromium
+and the headers of stb if they are missing. Nothing is skipped: a program that cannot be run has failed.
 """
 
 import argparse
@@ -23,36 +22,43 @@ from alexnet_tf.cli.startup import tf  # noqa: E402
 from alexnet_tf.data import shapes  # noqa: E402
 from alexnet_tf.exporting.export import export  # noqa: E402
 from alexnet_tf.exporting.formats import FORMATS  # noqa: E402
-from alexnet_tf.inference.runners import open_runner  # noqa: E402
+from alexnet_tf.runs.opening import open_predictor  # noqa: E402
 from alexnet_tf.runs.recipes import get_recipe  # noqa: E402
 from alexnet_tf.runs.run import load_run  # noqa: E402
 from alexnet_tf.training.loop import train_and_evaluate  # noqa: E402
 
 APPS = pathlib.Path(__file__).resolve().parent.parent / "export" / "apps"
-KINDS = ("saved_model", "tflite", "tflite_float16", "tflite_int8", "onnx")
-# What another decoder of JPEG than libjpeg may change of a probability.
-OF_DECODER = 1e-2
+EXPORTED = ("saved_model", "tflite", "tflite_float16", "tflite_int8", "onnx")
+# The largest change of a probability that another JPEG decoder than libjpeg may cause.
+DECODER_BOUND = 1e-2
 TOP = 5
 
 
-# A segment of JPEG's that holds EXIF with one tag: the orientation 6, a quarter turn.
-TURNED = bytes.fromhex("ffe10022 457869660000 49492a0008000000 0100 1201 0300 01000000 06000000 00000000")
+# A JPEG segment with one EXIF tag: orientation 6, a rotation by 90 degrees.
+ROTATED = bytes.fromhex("ffe10022 457869660000 49492a0008000000 0100 1201 0300 01000000 06000000 00000000")
 
 
 @dataclasses.dataclass(frozen=True)
 class App:
-    """A program, the format that it runs, the command to which the images are added, and what its decoder may cost."""
+    """A program.
+
+    Attributes:
+        name: of the program.
+        format: that it runs.
+        command: to which the image files are added.
+        decoder_bound: change of a probability that its image decoder may cause.
+    """
 
     name: str
-    kind: str
+    format: str
     command: list
-    of_decoder: float = 0.0
+    decoder_bound: float = 0.0
 
 
 def main():
-    """Prints a line a program; the exit code is 1 if one failed or answered differently."""
+    """Prints a line for each program; the exit code is 1 if one failed or predicts differently."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("apps"), help="directory for all of it")
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("apps"), help="directory for all files")
     parser.add_argument("--export", type=pathlib.Path, help="an export to use; trains and exports one if not given")
     parser.add_argument("--images", type=pathlib.Path, help="a directory of images; 20 drawn figures if not given")
     options = parser.parse_args()
@@ -61,13 +67,13 @@ def main():
     directory = (options.export or _export(out / "run", out / "export")).absolute()
     images = sorted(options.images.absolute().iterdir()) if options.images else _draw_images(out / "images")
     text = out / "text.jpg"
-    text.write_text("This is no image.\n")
+    text.write_text("This is not an image.\n")
     python = _install(out)
-    runner = open_runner(directory)
+    predictor = open_predictor(directory)
     expected = {}
     for image in images:
-        probabilities = runner.classify(image.read_bytes())
-        expected[str(image)] = dict(zip(runner.class_names, probabilities, strict=True))
+        probabilities = predictor.predict(image.read_bytes())
+        expected[str(image)] = dict(zip(predictor.class_names, probabilities, strict=True))
     good = True
     print(
         f"\n{'program':<28}{'format':<16}{'same top-1':>11}{'largest error':>15}{'bound':>9}{'seconds':>9}", flush=True
@@ -80,28 +86,28 @@ def main():
                 same, error = _compare(answers, expected, str(text))
             except _Failed as failure:
                 good = False
-                print(f"{app.name:<28}{app.kind:<16}failed: {failure}", flush=True)
+                print(f"{app.name:<28}{app.format:<16}failed: {failure}", flush=True)
                 continue
-            bound = FORMATS[app.kind].bound + app.of_decoder
+            bound = FORMATS[app.format].bound + app.decoder_bound
             good = good and same == len(expected) and error <= bound
             seconds = time.monotonic() - begun
             counted = f"{same}/{len(expected)}"
-            print(f"{app.name:<28}{app.kind:<16}{counted:>11}{error:>15.1e}{bound:>9.0e}{seconds:>9.1f}", flush=True)
+            print(f"{app.name:<28}{app.format:<16}{counted:>11}{error:>15.1e}{bound:>9.0e}{seconds:>9.1f}", flush=True)
     return 0 if good else 1
 
 
 class _Failed(Exception):
-    """A program did not do what it should."""
+    """A program failed or printed something unexpected."""
 
 
 def _export(workdir, out):
-    """Trains the demonstration's network, if that is not done yet, and exports it."""
+    """Trains the network of the demo recipe and exports it, unless that is done already."""
     if not out.is_dir():
         recipe = get_recipe("demo")
         train_and_evaluate(recipe, workdir)
         run = load_run(workdir)
         images = run.images("validation", 32)
-        common.print_parity(export(common.classifier(run), out, KINDS, images, recipe.preset, about=run.about))
+        common.print_parity(export(run.predictor(), out, EXPORTED, images=images, about=run.about))
     return out
 
 
@@ -114,14 +120,14 @@ def _draw_images(folder):
         pixels = tf.cast(tf.clip_by_value(tf.image.resize(pixels, size, "bicubic"), 0, 255), tf.uint8)
         jpeg = tf.io.encode_jpeg(pixels, quality=92).numpy()
         png = tf.io.encode_png(pixels).numpy()
-        kinds = [("png", png), ("jpg", jpeg), ("jpg", jpeg[:2] + TURNED + jpeg[2:]), ("png", png), ("jpg", jpeg)]
+        kinds = [("png", png), ("jpg", jpeg), ("jpg", jpeg[:2] + ROTATED + jpeg[2:]), ("png", png), ("jpg", jpeg)]
         suffix, data = kinds[index % len(kinds)]
         (folder / f"figure{index:02}.{suffix}").write_bytes(data)
     return sorted(folder.iterdir())
 
 
 def _install(out):
-    """Installs and builds what the programs need; the Python that has the packages of theirs."""
+    """Installs and builds what the programs need; returns the Python of their virtual environment."""
     environment = out / "venv"
     python = environment / "bin" / "python"
     wanted, installed = APPS / "requirements.txt", environment / "installed.txt"
@@ -150,25 +156,26 @@ def _do(*command):
 
 @contextlib.contextmanager
 def _server(directory, out, python):
-    """A stand-in for TensorFlow Serving over the export; the addresses of its gRPC and its REST."""
+    """Serves the export with a stand-in for TensorFlow Serving; yields the addresses of gRPC and REST."""
     models = out / "models"
     shutil.rmtree(models, ignore_errors=True)
     _do(python, APPS / "serving" / "layout.py", directory, models)
-    command = [python, "-u", APPS / "serving" / "standin.py", models, "--grpc_port=0", "--rest_port=0"]
+    server = APPS.parent.parent / "tests" / "serving_standin.py"
+    command = [python, "-u", server, models, "--grpc_port=0", "--rest_port=0"]
     with (
         open(out / "server.log", "w") as log,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as server,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as process,
     ):
         try:
             lines = []
-            for line in server.stdout:
+            for line in process.stdout:
                 lines.append(line)
-                if found := re.search(r"gRPC on (\S+), REST on (\S+)", line):
-                    yield found.groups()
+                if addresses := re.search(r"gRPC on (\S+), REST on (\S+)", line):
+                    yield addresses.groups()
                     return
             sys.exit(f"error: the server did not start: {''.join(lines)}; see {log.name}")
         finally:
-            server.terminate()
+            process.terminate()
 
 
 def _apps(directory, out, python, address):
@@ -177,7 +184,7 @@ def _apps(directory, out, python, address):
     node = ["node", APPS / "node" / "label.mjs"]
     browser = ["node", APPS / "web" / "drive.mjs"]
     litert_c = APPS / "litert_c" / "label"
-    tflite = {kind: directory / FORMATS[kind].file for kind in KINDS if kind.startswith("tflite")}
+    tflite = {kind: directory / FORMATS[kind].file for kind in EXPORTED if kind.startswith("tflite")}
     yield App("Python, TensorFlow", "saved_model", [*of_python("tensorflow"), directory])
     yield App("C, TensorFlow", "saved_model", [APPS / "c" / "label", directory])
     yield App("gRPC", "saved_model", [python, APPS / "serving" / "label_grpc.py", grpc])
@@ -186,13 +193,13 @@ def _apps(directory, out, python, address):
     for kind, file in tflite.items():
         yield App("Python, LiteRT", kind, [*of_python("litert"), file])
         yield App("Python, MediaPipe", kind, [*of_python("mediapipe"), file])
-        yield App("C, LiteRT", kind, [litert_c, file], OF_DECODER)
+        yield App("C, LiteRT", kind, [litert_c, file], DECODER_BOUND)
         yield App("Node, LiteRT.js", kind, [*node, file])
         yield App("browser, LiteRT.js", kind, [*browser, file, f"--screenshots={out / 'screenshots' / kind}"])
 
 
 def _answers(command):
-    """What a program prints: {file: [(label, score)]}."""
+    """The output of a program as {file: [(label, score)]}."""
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     if done.returncode:
         raise _Failed(f"exit code {done.returncode}: {done.stderr.strip().splitlines()[-1:]}")
@@ -204,11 +211,11 @@ def _answers(command):
 
 
 def _compare(answers, expected, text):
-    """How many first labels agree, and the largest difference of a probability over the image's largest."""
+    """The number of files with the same top-1 label, and the largest difference relative to the largest probability."""
     if {label for label, _ in answers.pop(text, [])} != {"invalid"}:
-        raise _Failed("a text file is not called invalid")
+        raise _Failed("the label of a text file is not invalid")
     if answers.keys() != expected.keys() or any(len(rows) != TOP for rows in answers.values()):
-        raise _Failed(f"not {TOP} answers for each of the images")
+        raise _Failed(f"not {TOP} labels for each image")
     same = sum(rows[0][0] == max(expected[file], key=expected[file].get) for file, rows in answers.items())
     differences = [
         abs(score - expected[file][label]) / max(expected[file].values())

@@ -1,4 +1,4 @@
-"""Times the input with full augmentation against its peers, and training on it against training on one batch.
+"""Measures the input pipeline with full augmentation against its peers, and training with it against one batch.
 
 python tools/benchmark_input.py --photos=DIR
 """
@@ -12,38 +12,44 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-import alexnet_tf  # noqa: E402, F401, I001 - before TensorFlow, which it sets up
+import alexnet_tf  # noqa: E402, F401, I001 - before TensorFlow, whose settings it changes
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from alexnet_tf.data import datasets, images, pipeline, shapes, statistics  # noqa: E402
-from alexnet_tf.data.prepare import Form, prepare  # noqa: E402
+from alexnet_tf.data.augmentation import Augmentation  # noqa: E402
+from alexnet_tf.data.network_input import network_input  # noqa: E402
+from alexnet_tf.data.prepare import prepare  # noqa: E402
+from alexnet_tf.data.prepare_options import PrepareOptions  # noqa: E402
 from tools.benchmark_step import BATCH as TRAINING_BATCH  # noqa: E402
 from tools.benchmark_step import paper_step, timed  # noqa: E402
 from tools.rounds import medians  # noqa: E402
 
 BATCH, WARM_UP, ROUNDS = 128, 4, 3
-GEOMETRY = images.ResizeCrop(256, 227)
+SIZES = images.ResizeCrop(256, 227)
 MEAN = np.array([123.0, 117.0, 104.0], np.float32)
-REPEATS = 10  # Each photograph appears so often, so that a round is long enough.
+REPEATS = 10  # Of each photograph, so that a round is long enough.
 
 
 def main():
-    """Prints both tables."""
+    """Prints a table of images per second, and one of the training throughput."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photos", type=pathlib.Path, help="JPEG files; drawn ones of 500 by 375 pixels if not given")
-    options = parser.parse_args()
+    parser.add_argument(
+        "--photos", type=pathlib.Path, help="directory of JPEG files; drawings of 500 by 375 pixels if not given"
+    )
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
-        folder = _folder(options.photos, scratch)
-        for form in ("jpeg", "raw"):
-            prepare(datasets.open_dataset(f"folder:{folder}"), scratch / form, Form(format=form))
+        folder = _folder(arguments.photos, scratch)
+        for image_format in ("jpeg", "raw"):
+            options = PrepareOptions(format=image_format)
+            prepare(datasets.open_dataset(f"folder:{folder}"), scratch / image_format, options)
         _input_table(folder, scratch)
         _training_table(scratch)
 
 
 def _folder(photos, scratch):
-    """Two classes of links to the photographs; one a class for validation."""
+    """An image folder of links to the photographs: two classes, with one validation image each."""
     if photos is None:
         photos = scratch / "drawn"
         photos.mkdir()
@@ -61,7 +67,7 @@ def _folder(photos, scratch):
 
 
 def _input_table(folder, scratch):
-    found = medians(
+    rates = medians(
         {
             "decode alone": functools.partial(_decode, folder),
             "PyTorch DataLoader, Pillow, 2 workers": functools.partial(_torch, folder),
@@ -72,14 +78,14 @@ def _input_table(folder, scratch):
         },
         ROUNDS,
     )
-    decode, torch, *_ = found.values()
+    decode, torch, *_ = rates.values()
     print(f"{'input':<46}{'images/s':>9}{'/ decode':>10}{'/ DataLoader':>14}")
-    for name, rate in found.items():
+    for name, rate in rates.items():
         print(f"{name:<46}{rate:>9.0f}{rate / decode:>10.2f}{rate / torch:>14.2f}", flush=True)
 
 
 def _training_table(scratch):
-    found = medians(
+    step_seconds = medians(
         {
             "one constant batch": functools.partial(_training, f"records:{scratch / 'raw'}", constant=True),
             "prepared JPEG": functools.partial(_training, f"records:{scratch / 'jpeg'}"),
@@ -87,23 +93,23 @@ def _training_table(scratch):
         },
         2 * ROUNDS,
     )
-    constant = found["one constant batch"]
+    constant = step_seconds["one constant batch"]
     print(f"\n{'training on':<46}{'images/s':>9}{'lost':>10}")
-    for name, seconds in found.items():
+    for name, seconds in step_seconds.items():
         print(f"{name:<46}{TRAINING_BATCH / seconds:>9.1f}{1 - constant / seconds:>10.1%}")
 
 
 def _rate(batches_of, epochs=1):
-    """A measurement: images a second of fresh iterators, without their first batches, which fill buffers."""
+    """A measurement for `medians`: images per second of a new iterator, without the batches that fill its buffers."""
 
     def measure():
         iterator = iter(batches_of())
         for _ in range(WARM_UP):
             next(iterator)
-        count, begun = 0, time.perf_counter()
+        count, started = 0, time.perf_counter()
         for _ in range(epochs * 7):
             count += len(next(iterator))
-        return count / (time.perf_counter() - begun)
+        return count / (time.perf_counter() - started)
 
     return measure
 
@@ -111,13 +117,13 @@ def _rate(batches_of, epochs=1):
 def _training_batches(name, batch_size=BATCH):
     dataset = datasets.open_dataset(name)
     steps = range(1_000_000)
-    return pipeline.training_batches(dataset.train, 2, batch_size, GEOMETRY, pipeline.Augmentation(), 0, steps)
+    return pipeline.training_batches(dataset.train, 2, batch_size, SIZES, Augmentation(), 0, steps)
 
 
 def _ours(name, epochs=1):
     batches = _training_batches(name)
     mean, color_pca = tf.constant(MEAN), [tf.constant(a) for a in statistics.IMAGENET_COLOR_PCA]
-    return _rate(lambda: (pipeline.network_input(batch, mean, color_pca) for batch in batches), epochs)
+    return _rate(lambda: (network_input(batch, mean, color_pca) for batch in batches), epochs)
 
 
 def _decode(folder):
@@ -162,7 +168,7 @@ def _torch(folder):
 
 
 class _PillowImages:
-    """Photographs as a PyTorch dataset: shorter side to 256, central square, random crop; uint8."""
+    """Photographs as a PyTorch dataset: shorter side resized to 256, random crop from the central square; uint8."""
 
     def __init__(self, files):
         self.files = files
@@ -187,7 +193,7 @@ def _training(name, constant=False):
 
     @tf.function(jit_compile=False)
     def step(batch):
-        return train(pipeline.network_input(batch, MEAN, statistics.IMAGENET_COLOR_PCA), batch["label"])
+        return train(network_input(batch, MEAN, statistics.IMAGENET_COLOR_PCA), batch["label"])
 
     first = next(batches)
     return timed(lambda: step(first if constant else next(batches)).numpy(), steps=3)

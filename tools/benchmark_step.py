@@ -1,10 +1,9 @@
-"""Times a training step at full size: ours, bare and in the loop, against stock `Conv2D` under Keras' default `fit`.
+"""Measures a training step at full size: ours, alone and in the loop, against Keras' `Conv2D` and `fit`.
 
-Each side runs in a process of its own, set up as its user would have it; rounds alternate between them.
+Each runs in its own process, with the settings that its user would have; rounds alternate between them.
 """
 
 import atexit
-import json
 import pathlib
 import shutil
 import sys
@@ -19,28 +18,28 @@ BATCH, CLASSES, ROUNDS, STEPS = 32, 10, 7, 5
 
 
 def main():
-    """Prints seconds a step, the median of the rounds, and the ratios."""
-    found = medians({"stock Conv2D, fit": _stock_step, "bare step": _our_step, "train loop": _our_loop}, ROUNDS)
-    for name, seconds in found.items():
-        print(f"{name:<20}{seconds:8.2f} s a step of {BATCH}{BATCH / seconds:8.1f} images/s")
-    stock, bare, loop = found.values()
+    """Prints the seconds per step, as median of the rounds, and their ratios."""
+    step_seconds = medians({"stock Conv2D, fit": _stock_step, "bare step": _our_step, "train loop": _our_loop}, ROUNDS)
+    for name, seconds in step_seconds.items():
+        print(f"{name:<20}{seconds:8.2f} s per step of {BATCH}{BATCH / seconds:8.1f} images/s")
+    stock, bare, loop = step_seconds.values()
     print(f"ratio of stock to loop {stock / loop:.2f}, of loop to bare step {loop / bare:.3f}")
 
 
 def timed(step, steps=STEPS):
-    """A measurement for `medians`: seconds a step."""
+    """A measurement for `medians`: seconds per step."""
 
     def measure():
-        begun = time.perf_counter()
+        started = time.perf_counter()
         for _ in range(steps):
             step()
-        return (time.perf_counter() - begun) / steps
+        return (time.perf_counter() - started) / steps
 
     return measure
 
 
 def _stock_step():
-    # Before anything of ours, so that TensorFlow is set up as it comes.
+    # Before this package, which changes TensorFlow's settings.
     import keras
 
     from alexnet_tf.models.builder import AlexNet
@@ -62,27 +61,31 @@ def _stock_step():
 def _our_step():
     step = paper_step()
 
-    import tensorflow as tf  # isort: skip - after the package, which sets it up
+    import tensorflow as tf  # isort: skip - after this package, which changes its settings
 
     images, labels = map(tf.constant, _batch())
     return timed(lambda: step(images, labels).numpy())
 
 
 def _our_loop():
-    """What `alexnet-tf train` does between validations, on one image that costs nothing to read."""
+    """The steps of `alexnet-tf train` between validations, on one image that takes no time to read."""
     from alexnet_tf.data import sources
+    from alexnet_tf.data.indexed_split import IndexedSplit
     from alexnet_tf.data.statistics import Sums
+    from alexnet_tf.runs.metrics_log import read_metrics
     from alexnet_tf.runs.recipes import get_recipe
-    from alexnet_tf.training.loop import Options, Trainer
+    from alexnet_tf.runs.run import Run, build_model
+    from alexnet_tf.training.loop import Trainer
+    from alexnet_tf.training.options import Options
 
     import numpy as np  # isort: skip
-    import tensorflow as tf  # isort: skip - after the package, which sets it up
+    import tensorflow as tf  # isort: skip - after this package, which changes its settings
 
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (256, 256, 3)).astype(np.uint8)
     image = tf.constant(pixels[:227, :227])
-    split = sources.IndexedSplit(
-        BATCH, lambda example, window: {"image": image, "label": example["index"] % CLASSES, "weight": tf.ones([])}
+    split = IndexedSplit(
+        BATCH, lambda example, crop: {"image": image, "label": example["index"] % CLASSES, "weight": tf.ones([])}
     )
     sums = Sums()
     sums.add(pixels[None])
@@ -90,12 +93,13 @@ def _our_loop():
     recipe = get_recipe("paper", batch_size=BATCH, schedule="constant", learning_rate=1e-4)
     workdir = pathlib.Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, workdir)
-    trainer = Trainer(recipe, workdir, dataset, tf.distribute.get_strategy(), Options(log_every=STEPS))
+    run = Run(recipe, dataset.class_names, sums.statistics(), build_model(recipe, CLASSES), workdir)
+    trainer = Trainer(run, dataset, tf.distribute.get_strategy(), Options(log_every=STEPS))
 
     def measure():
         trainer.train(0, 2 * STEPS)
-        # The second half: the first begins with an epoch's new pipeline.
-        return json.loads((workdir / "metrics.jsonl").read_text().splitlines()[-1])["step_seconds"]
+        # The second half, because the first includes the start of the pipeline.
+        return read_metrics(workdir, "train")[-1]["step_seconds"]
 
     return measure
 
@@ -105,7 +109,7 @@ def paper_step():
     from alexnet_tf.models.builder import AlexNet
     from alexnet_tf.training.optimizer import PaperSGD
 
-    import tensorflow as tf  # isort: skip - after the package, which sets it up
+    import tensorflow as tf  # isort: skip - after this package, which changes its settings
 
     model = AlexNet("paper", classes=CLASSES, classifier_activation=None)
     optimizer = PaperSGD(1e-4)

@@ -1,8 +1,11 @@
 """`alexnet-tf evaluate` from a checkout that is not installed."""
 
 import pathlib
-import runpy
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-runpy.run_module("alexnet_tf.cli.evaluate", run_name="__main__", alter_sys=True)
+
+from alexnet_tf.cli.main import main  # noqa: E402
+
+sys.argv[1:1] = ["evaluate"]
+sys.exit(main())

@@ -1,4 +1,4 @@
-"""Kills a small run again and again, resumes it each time, and compares it with one that nobody disturbed.
+"""Kills a small run many times, resumes it each time, and compares its weights with those of an undisturbed run.
 
 python tools/kill_and_resume.py --kills=50
 python tools/kill_and_resume.py --kills=5 --workers=2
@@ -22,12 +22,12 @@ RUN = [
     "--recipe=demo", "--width=0.0625", "--image_size=67", "--dropout=0.5", "--batch_size=8", "--statistics_examples=16",
     "--learning_rate=1e-5", "--log_every=5", "--evaluate_every=50", "--checkpoint_minutes=0",
 ]  # fmt: skip
-# Moments are drawn from the start of a process, or from the first steps that it does.
+# A process is killed at a random moment of its start, or of its first steps.
 START_SECONDS, TRAINING_SECONDS = 8, 2
 
 
 def main():
-    """Prints each kill and, at the end, how far the weights are apart."""
+    """Prints each kill and, at the end, the largest difference of weights."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--workers", type=int, default=1)
@@ -41,7 +41,7 @@ def main():
         done = 0
         while done < options.kills:
             if not _kill(_start(killed, options), killed, moments):
-                sys.exit(f"the run ended after {done} kills; give it more --steps")
+                sys.exit(f"the run ended after {done} kills; use more --steps")
             done += 1
             print(f"kill {done}: step {_steps(killed)} of {options.steps}", flush=True)
         _end(_start(killed, options))
@@ -50,7 +50,7 @@ def main():
 
 
 def _figures(folder):
-    """A folder of small drawn figures, ten classes."""
+    """Writes a folder of small drawn figures of ten classes."""
     import tensorflow as tf
 
     from alexnet_tf.data import shapes
@@ -71,7 +71,8 @@ def _start(workdir, options):
         command = [
             sys.executable,
             "-m",
-            "alexnet_tf.cli.train",
+            "alexnet_tf",
+            "train",
             *RUN,
             f"--workdir={workdir}",
             f"--steps={options.steps}",
@@ -83,7 +84,7 @@ def _start(workdir, options):
 
 
 def _kill(processes, workdir, moments):
-    """Kills one process at a random moment and waits for the others. Returns whether all were still running."""
+    """Kills one process at a random moment and waits for the others; returns whether all were still running."""
     if moments.random() < 0.5:
         time.sleep(moments.uniform(0, START_SECONDS))
     else:
@@ -106,10 +107,10 @@ def _end(processes):
 
 
 def _steps(workdir):
-    """The last step that a run has written down."""
+    """The last step in a run's metrics, 0 if there is none."""
     try:
         return json.loads((workdir / "metrics.jsonl").read_text().splitlines()[-1])["step"]
-    except (OSError, ValueError, IndexError):
+    except (OSError, ValueError, IndexError, KeyError):  # No metrics yet, or a line that is being written.
         return 0
 
 

@@ -1,111 +1,153 @@
-"""What every command does: run, and turn a user's mistake into one line."""
+"""What every command shares: how it runs, and how it reports errors.
 
+A user's mistake, and whatever the operating system refuses, is one line and exit code 1. Any other exception is a bug
+of this package: a traceback, and exit code 70. Nothing here imports TensorFlow, which takes seconds that some commands
+do without.
+"""
+
+import os
 import pathlib
 import re
 import shutil
 import signal
 import sys
+import traceback
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
 
 from absl import app, flags, logging
 
-from alexnet_tf.cli.startup import tf
-from alexnet_tf.inference.predictor import Classifier
-from alexnet_tf.runs.checkpoints import SaveError
+import alexnet_tf
+from alexnet_tf.cli import helptext
+from alexnet_tf.errors import UserError
 
-USER_ERRORS = (
-    ValueError, FloatingPointError, OSError, SaveError, tf.errors.InvalidArgumentError,
-    tf.errors.ResourceExhaustedError,  # A full disk, or a batch that is too large for the memory.
-)  # fmt: skip
-
-NO_IMAGE = "not a JPEG, PNG, GIF or BMP image"
+BUG_EXIT_CODE = 70  # EX_SOFTWARE of sysexits.h.
+UNDECODABLE = "not a JPEG, PNG, GIF or BMP image"
 
 # What TensorFlow makes of `tf.debugging.Assert(condition, [message, value])`.
-_ASSERTION = re.compile(r"assertion failed: \[(.*?)\] \[(.*?)\]")
-# The colors of a terminal, which Keras puts into messages.
+_ASSERTION = re.compile(r"assertion failed: \[([^\]]*must .*? Received:)\] \[(.*?)\]")
+# Keras puts terminal colors into its messages.
 _COLORS = re.compile(r"\x1b\[\d+m")
-# What absl says of a required flag.
+# What absl says of one missing flag, of which there may be several in a message.
 _MISSING = re.compile(r"flag --(\w+)=None: Flag --\1 must have a value other than None\.")
+_SUGGESTION = re.compile(r"Did you mean: (.+?) \?")
 
 
-def run(main):
-    """Runs a command's `main(argv)` under absl; exits with 1 and one line on stderr for a mistake of the user's."""
+def run(main: Callable[[list[str]], int | None]) -> None:
+    """Runs a command's `main(argv)`, where argv[0] is the command, under absl; exits with its exit code."""
 
-    def guarded(argv):
+    def guarded(argv: list[str]) -> int | None:
         logging.set_verbosity(logging.WARNING)
         try:
             return main(argv)
-        except USER_ERRORS as error:
-            print(f"error: {one_line(error)}", file=sys.stderr)
-            return 1
         except KeyboardInterrupt as interruption:
             return interrupted(interruption)
+        except Exception as error:
+            message = user_message(error)
+            if message is None:
+                return _report_bug()
+            print(f"error: {message}", file=sys.stderr)
+            return 1
 
     app.run(guarded, flags_parser=_parse)
 
 
-def _parse(argv):
+def user_message(error: Exception) -> str | None:
+    """The line that tells a user what to change; None if the error is a bug of this package."""
+    if isinstance(error, UserError | OSError):
+        return one_line(error)
+    tensorflow = sys.modules.get("tensorflow")
+    if tensorflow and isinstance(error, tensorflow.errors.ResourceExhaustedError):
+        return f"out of memory: use a smaller batch_size or image_size ({one_line(error)[:200]})"
+    # A check inside a graph, such as that of labels, is written like a UserError and raised by TensorFlow.
+    if tensorflow and isinstance(error, tensorflow.errors.InvalidArgumentError) and _ASSERTION.search(error.message):
+        return one_line(error)
+    return None
+
+
+def one_line(error: Exception) -> str:
+    """An error's message on one line, without what TensorFlow puts around a failed assertion."""
+    text = " ".join(_COLORS.sub("", getattr(error, "message", None) or str(error)).split())
+    failed = _ASSERTION.search(text)
+    return " ".join(failed.groups()) if failed else text
+
+
+def _report_bug() -> int:
+    traceback.print_exc()
+    print(
+        f"This is a bug in alexnet-tf {alexnet_tf.__version__}. Please report it with the lines above and the command that you ran: "
+        "CONTRIBUTING.md of the project says where.",
+        file=sys.stderr,
+    )
+    return BUG_EXIT_CODE
+
+
+def _parse(argv: list[str]) -> list[str]:
+    """Parses flags; exits with 2 and one line for an unknown flag, a missing one, or a value of the wrong type."""
+    options = argv[1 : argv.index("--")] if "--" in argv else argv[1:]
+    if {"-h", "-help", "--help"} & set(options):
+        print(helptext.of_command(argv[0], sys.modules["__main__"]))
+        sys.exit(0)
     try:
         return flags.FLAGS(argv)
     except flags.Error as error:
-        text = _MISSING.sub(r"--\1 must be given", one_line(error))
-        print(f"error: {text}; see alexnet-tf {pathlib.Path(argv[0]).stem} --help", file=sys.stderr)
+        text = _SUGGESTION.sub(r"Did you mean --\1?", one_line(error))
+        if missing := _MISSING.findall(text):
+            text = f"{' and '.join(f'--{name}' for name in missing)} must be given"
+        command = pathlib.Path(argv[0]).stem.removeprefix("alexnet-tf ")
+        print(f"error: {text}; see alexnet-tf help {command}", file=sys.stderr)
         sys.exit(2)
-    except SystemExit:  # After --help, which absl ends as if it were a mistake.
-        sys.exit(0)
 
 
-def tensorboard(workdir):
-    """The command that shows a run, as it can be typed here: in an environment that is not active it has no name."""
-    program = "tensorboard" if shutil.which("tensorboard") else f"{sys.executable} -m tensorboard.main"
-    return f"{program} --logdir={workdir}"
+def no_arguments(argv: list[str]) -> None:
+    """Raises UserError if a command that takes flags only was given anything else."""
+    if len(argv) > 1:
+        raise UserError(f"arguments must be flags (--name=value), got {' '.join(argv[1:])}")
 
 
-def sigterm_as_ctrl_c():
-    """Lets SIGTERM raise KeyboardInterrupt, so that what a command has begun to write is put in order."""
+def check_out(out: str) -> None:
+    """Raises UserError if a file of that name cannot be written; leaves nothing behind."""
+    path = pathlib.Path(out)
+    if path.is_dir():
+        raise UserError(f"out must be a file, got the directory {out!r}")
+    probe = path.with_name(f".{path.name}.probe")
+    try:
+        # Not os.access, which claims that root may write to read-only file systems.
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"out must be in a directory that can be written to, got {out!r}: {error.strerror}") from error
 
-    def interrupt(number, frame):
+
+def sigterm_as_ctrl_c() -> None:
+    """Makes SIGTERM raise KeyboardInterrupt, so that a command removes what it has half written."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt(number)
 
     signal.signal(signal.SIGTERM, interrupt)
 
 
-def interrupted(interruption, advice=""):
-    """Says that a command was interrupted; returns its exit code, 130 after Ctrl-C and 143 after SIGTERM."""
+def interrupted(interruption: KeyboardInterrupt, advice: str = "") -> int:
+    """Reports an interruption; returns the exit code, 130 after Ctrl-C and 143 after SIGTERM."""
     print(f"interrupted{advice}", file=sys.stderr)
-    return 128 + (interruption.args or (signal.SIGINT,))[0]
+    number: int = (interruption.args or (signal.SIGINT,))[0]
+    return 128 + number
 
 
-def check_out(out):
-    """Raises ValueError if a file of that name cannot be written."""
-    path = pathlib.Path(out)
-    probe = path.with_name(f".{path.name}.probe")
-    try:
-        # Not os.access, which promises root more than there is.
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise ValueError(f"out must be in a directory that can be written to. Received: out={out!r}") from error
-    if path.is_dir():
-        raise ValueError(f"out must be a file. Received: out={out!r}, a directory")
+def tensorboard(workdir: str | os.PathLike) -> str:
+    """The command that shows a run, with the full path where `tensorboard` is not on the PATH."""
+    program = "tensorboard" if shutil.which("tensorboard") else f"{sys.executable} -m tensorboard.main"
+    return f"{program} --logdir={workdir}"
 
 
-def no_arguments(argv):
-    """Raises ValueError if a command that takes flags only was given anything else."""
-    if len(argv) > 1:
-        raise ValueError(f"arguments must be flags (--name=value). Received: {' '.join(argv[1:])}")
-
-
-def classifier(run):
-    """The `Classifier` of a `Run`."""
-    return Classifier(run.model, run.mean, run.resize_crop.resize, run.resize_crop.crop, run.class_names)
-
-
-def counted(count, noun):
-    """A number and what it counts: "1 image", "2,000 images"."""
+def counted(count: int, noun: str) -> str:
+    """A number with its noun: "1 image", "2,000 images"."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def print_parity(rows):
+def print_parity(rows: list[Any]) -> None:
     """Prints a list of `Parity` as a table."""
     print(f"{'format':<18}{'MB':>8}{'relative error':>17}{'same top-1':>13}{'ms':>7}")
     for row in rows:
@@ -115,8 +157,10 @@ def print_parity(rows):
         )
 
 
-def one_line(error):
-    """An error's message on one line, without what TensorFlow puts round a failed assertion."""
-    text = " ".join(_COLORS.sub("", getattr(error, "message", None) or str(error)).split())
-    failed = _ASSERTION.search(text)
-    return " ".join(failed.groups()) if failed else text
+def classifier(run: Any) -> Any:
+    from alexnet_tf.inference.predictor import Classifier
+
+    return Classifier(run.model, run.mean, run.resize_crop.resize, run.resize_crop.crop, run.class_names)
+
+
+NO_IMAGE = UNDECODABLE

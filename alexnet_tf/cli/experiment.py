@@ -1,8 +1,9 @@
-"""Repeats one of the paper's comparisons: trains its variants, prints a table, draws a plot.
-
-NAME is relu_vs_tanh, pooling, lrn, towers, dropout, color_noise, views or ensemble.
+"""Repeats one of the paper's comparisons: trains its variants, prints a table and draws a plot.
 
 alexnet-tf experiment NAME --quick
+
+NAME is relu_vs_tanh, pooling, lrn, towers, dropout, color_noise, views or ensemble.
+Run the same command again to resume an interrupted experiment.
 """
 
 import sys
@@ -16,17 +17,16 @@ from alexnet_tf.plotting import check_matplotlib
 from alexnet_tf.training.interruption import Interrupted
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("dataset", None, "as for train; CIFAR-10 (tfds:cifar10) or ImageNet if not given")
-flags.DEFINE_bool("quick", False, "small enough for minutes on two CPU cores")
-flags.DEFINE_string(
-    "out", None,
-    "directory for all of it; what is in it is continued. experiments/NAME if not given, with --quick NAME-quick",
-)  # fmt: skip
-flags.DEFINE_integer("seed", 0, "of all runs", lower_bound=0)
+flags.DEFINE_string("dataset", None, "dataset, named as for train")
+flags.DEFINE_bool("quick", False, "a version that takes minutes on two CPU cores, on CIFAR-10")
+flags.DEFINE_string("out", None, "directory for runs and results; finished runs in it are kept")
+flags.DEFINE_integer("seed", 0, "seed of all runs", lower_bound=0)
+
+DEFAULTS = {"dataset": "CIFAR-10 or ImageNet, as in the paper", "out": "experiments/NAME, with --quick NAME-quick"}
 
 
-def main(argv):
-    """Trains what is not trained yet, measures, and writes the results."""
+def main(argv: list[str]) -> int | None:
+    """Trains what is not trained yet, evaluates, and writes the results."""
     experiment = get_experiment(" ".join(argv[1:]))
     check_matplotlib("experiment")
     out = FLAGS.out or f"experiments/{experiment.name}{'-quick' if FLAGS.quick else ''}"
@@ -38,6 +38,7 @@ def main(argv):
         return interruption.exit_code
     print(report.write(plan, outcome))
     print(f"written: {plan.out}/results.md, results.tsv, results.json, {report.PLOT}")
+    return None
 
 
 if __name__ == "__main__":

@@ -11,60 +11,60 @@ from absl import flags
 from alexnet_tf.cli import common
 from alexnet_tf.data.datasets import open_dataset
 from alexnet_tf.data.folder import files_split
-from alexnet_tf.inference import features
+from alexnet_tf.data.sources import Split
+from alexnet_tf.errors import UserError
+from alexnet_tf.inference.features import check_suffix, write_features
+from alexnet_tf.inference.predictor import UNDECODABLE
+from alexnet_tf.runs.opening import open_predictor
 from alexnet_tf.runs.progress import Progress
-from alexnet_tf.runs.run import is_run, load_run
 
 PARTS = ("all", "train", "validation")
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("model", None, "a run's workdir, or an export with a SavedModel", required=True)
-flags.DEFINE_string("layer", "fc7", "pool5, fc7, logits or probabilities; of a run any layer (a wrong name lists them)")
-flags.DEFINE_string("out", None, "file to write, *.npz or *.tfrecord; a previous one is replaced", required=True)
-flags.DEFINE_string("dataset", None, "a dataset instead of image files, as train takes it")
-flags.DEFINE_enum("part", "all", PARTS, "of the dataset")
-flags.DEFINE_integer("seed", 0, "picks what is held out where a dataset has no validation part", lower_bound=0)
+flags.DEFINE_string("model", None, "workdir of a run, or directory of an export with a SavedModel", required=True)
+flags.DEFINE_string(
+    "layer", "fc7", "pool5, fc7, logits or probabilities; with a run, any layer (a wrong name lists them)"
+)
+flags.DEFINE_string("out", None, "file to write, *.npz or *.tfrecord; an existing file is replaced", required=True)
+flags.DEFINE_string("dataset", None, "dataset to read instead of image files, named as for train")
+flags.DEFINE_enum("part", "all", PARTS, "part of the dataset")
+flags.DEFINE_integer(
+    "seed", 0, "seed that picks the held-out images of a dataset without validation set", lower_bound=0
+)
 
 
-def main(argv):
-    """Writes the file; images that cannot be read are named on stderr, left out, and make the exit code 1."""
+def main(argv: list[str]) -> int:
+    """Writes the file; unreadable images are left out, reported on stderr, and make the exit code 1."""
     files = argv[1:]
     if bool(files) == bool(FLAGS.dataset):
-        given = f"{len(files)} files and dataset={FLAGS.dataset!r}"
-        raise ValueError(f"either image files must be named, or --dataset. Received: {given}")
-    features.check_suffix(FLAGS.out)
+        raise UserError(f"give either image files or --dataset, got {len(files)} files and dataset={FLAGS.dataset!r}")
+    check_suffix(FLAGS.out)
     common.check_out(FLAGS.out)
     common.sigterm_as_ctrl_c()
     splits, class_names = _splits_of(FLAGS.dataset) if FLAGS.dataset else ({"file": files_split(files)}, None)
-    extractor = _extractor(FLAGS.model, FLAGS.layer)
+    predictor = open_predictor(FLAGS.model)
     progress = Progress("features", sum(split.count for split in splits.values()))
-    written, shape, skipped = features.extract(extractor, splits, FLAGS.out, class_names, progress.update)
-    for name in skipped:
-        print(f"error: {name}: {_reason(name) if files else common.NO_IMAGE}", file=sys.stderr)
-    images = common.counted(written, "image")
-    print(f"{FLAGS.out}: {images}, {FLAGS.layer} float32 {'x'.join(map(str, shape))}")
-    return 1 if skipped else 0
+    written = write_features(predictor, FLAGS.layer, splits, FLAGS.out, class_names, progress.update)
+    for name in written.unreadable:
+        print(f"error: {name}: {_reason(name) if files else UNDECODABLE}", file=sys.stderr)
+    shape = "x".join(map(str, written.shape))
+    print(f"{FLAGS.out}: {common.counted(written.images, 'image')}, {FLAGS.layer} float32 {shape}")
+    return 1 if written.unreadable else 0
 
 
-def _splits_of(name):
+def _splits_of(name: str) -> tuple[dict[str, Split], tuple[str, ...]]:
     dataset = open_dataset(name, FLAGS.seed)
     parts = PARTS[1:] if FLAGS.part == "all" else (FLAGS.part,)
     return {part: getattr(dataset, part) for part in parts}, dataset.class_names
 
 
-def _extractor(path, layer):
-    if is_run(path):
-        return features.classifier_extractor(common.classifier(load_run(path)), layer)
-    return features.saved_model_extractor(path, layer)
-
-
-def _reason(file):
+def _reason(file: str) -> str:
     """Why a file could not be read as an image."""
     try:
         pathlib.Path(file).open("rb").close()
     except OSError as error:
-        return error.strerror
-    return common.NO_IMAGE
+        return error.strerror or str(error)
+    return UNDECODABLE
 
 
 if __name__ == "__main__":

@@ -1,53 +1,44 @@
-"""Labels image files with a run, or any file of an export.
+"""Labels image files, or the image files in directories, with a run or an export.
 
-alexnet-tf predict --model=DIR_OR_FILE photo.jpg
+alexnet-tf predict --model=DIR_OR_FILE photo.jpg photos/
 """
 
 import json
-import pathlib
 import sys
 
 from absl import flags
 
 from alexnet_tf.cli import common
-from alexnet_tf.cli.startup import tf
-from alexnet_tf.inference.runners import classifier_runner, open_runner
-from alexnet_tf.runs.run import is_run, load_run
+from alexnet_tf.errors import UserError
+from alexnet_tf.runs.opening import open_predictor
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("model", None, "a run's workdir, an export's directory, or a .tflite or .onnx file", required=True)
-flags.DEFINE_integer("top", 5, "labels an image", lower_bound=1)
+flags.DEFINE_string(
+    "model", None, "workdir of a run, directory of an export, or a .tflite or .onnx file of an export", required=True
+)
+flags.DEFINE_integer("top", 5, "number of labels for each image", lower_bound=1)
 flags.DEFINE_bool("json", False, "print JSON")
 
 
-def main(argv):
-    """Prints each image's labels; files that are no images are named on stderr and make the exit code 1."""
-    files = argv[1:]
-    if not files:
-        raise ValueError("IMAGE must name at least one image file. Received: none")
-    runner = _runner(FLAGS.model)
-    answers = []
-    for file in files:
-        try:
-            probabilities = runner.classify(pathlib.Path(file).read_bytes())
-        except (OSError, tf.errors.InvalidArgumentError) as error:
-            reason = error.strerror if isinstance(error, OSError) else common.NO_IMAGE
-            print(f"error: {file}: {reason}", file=sys.stderr)
+def main(argv: list[str]) -> int:
+    """Prints the labels of each image; reports unreadable files on stderr and with exit code 1."""
+    if not argv[1:]:
+        raise UserError("IMAGE must name at least one image file or directory, got none")
+    predictor = open_predictor(FLAGS.model)
+    rows, failed = [], False
+    for file, probabilities, error in predictor.predict_files(argv[1:]):
+        if probabilities is None:
+            print(f"error: {file}: {error}", file=sys.stderr)
+            failed = True
             continue
         best = probabilities.argsort()[::-1][: FLAGS.top]
-        labels = [{"label": runner.class_names[i], "probability": float(probabilities[i])} for i in best]
-        answers.append({"image": file, "labels": labels})
+        labels = [{"label": predictor.class_names[i], "probability": float(probabilities[i])} for i in best]
+        rows.append({"image": file, "labels": labels})
         if not FLAGS.json:
             print(f"{file}: " + ", ".join(f"{row['label']} {row['probability']:.1%}" for row in labels))
     if FLAGS.json:
-        print(json.dumps(answers, indent=2))
-    return 0 if len(answers) == len(files) else 1
-
-
-def _runner(path):
-    if not is_run(path):
-        return open_runner(path)
-    return classifier_runner(common.classifier(load_run(path)))
+        print(json.dumps(rows, indent=2))
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

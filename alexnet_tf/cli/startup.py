@@ -1,19 +1,21 @@
 """Imports TensorFlow without the lines that it writes to stderr at every start, whatever its log level.
 
-Commands take `tf` from here, before they import anything else of ours, so that a mistake of the user's is all there is
-on the screen. With `TF_CPP_MIN_LOG_LEVEL` set to 0 or 1, everything is shown.
+Commands import this before anything else that imports TensorFlow, so that an error message is all there is on the
+screen. With `TF_CPP_MIN_LOG_LEVEL` set to 0 or 1, everything is shown.
 """
 
 import contextlib
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from types import ModuleType
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 @contextlib.contextmanager
-def _quiet_stderr():
+def _quiet_stderr() -> Iterator[None]:
     """Holds back what this process writes to stderr, C++ included; shows it after all if the block fails."""
     sys.stderr.flush()
     stderr = os.dup(2)
@@ -30,10 +32,10 @@ def _quiet_stderr():
             os.close(stderr)
 
 
-def _import_tensorflow():
+def _import_tensorflow() -> ModuleType:
     import tensorflow
 
-    tensorflow.config.list_physical_devices()  # Looks for GPUs, and reports on it.
+    tensorflow.config.list_physical_devices()  # Looks for GPUs, and reports on them.
     return tensorflow
 
 

@@ -1,63 +1,68 @@
-"""Trains a network, or continues a run.
+"""Trains a network, or resumes a run.
 
 alexnet-tf train --recipe=demo --workdir=DIR
+
+To resume, rerun the same command. Flags override fields of the recipe, which may set other values than the defaults
+shown: alexnet-tf recipes NAME prints them.
 """
 
-import dataclasses
 import os
 import sys
-import typing
+from typing import Any
 
 from absl import flags
 
 from alexnet_tf.cli import common
+from alexnet_tf.runs import fields
 from alexnet_tf.runs.recipe import Recipe
 from alexnet_tf.runs.recipes import RECIPES, get_recipe
-from alexnet_tf.training.distribution import LOST_WORKER_EXIT_CODE, STRATEGIES, LostWorkerError
+from alexnet_tf.training.distribution import LOST_WORKER_EXIT_CODE, LostWorkerError
 from alexnet_tf.training.interruption import Interrupted
-from alexnet_tf.training.loop import Options, train_and_evaluate
+from alexnet_tf.training.loop import train_and_evaluate
+from alexnet_tf.training.options import Options
 from alexnet_tf.training.profiling import parse
-from alexnet_tf.training.step import JIT
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("recipe", None, f"how to train: {', '.join(RECIPES)}", required=True)
-flags.DEFINE_string("workdir", None, "directory of the run; a run that is in it is continued", required=True)
-flags.DEFINE_enum(
-    "strategy", Options.strategy, STRATEGIES,
-    "one device, all GPUs here, the processes that TF_CONFIG or SLURM names, or what suits",
-)  # fmt: skip
-flags.DEFINE_integer("devices", None, "local devices at most; all if not given", lower_bound=1)
-flags.DEFINE_integer("input_threads", None, "threads that the input has to itself", lower_bound=1)
-flags.DEFINE_enum("jit", Options.jit, JIT, "whether XLA compiles the network; auto: no")
-flags.DEFINE_integer("steps_per_call", None, "steps without a return to Python; 1 on CPUs, 10 on GPUs", lower_bound=1)
-flags.DEFINE_integer("log_every", Options.log_every, "steps between two lines of metrics", lower_bound=1)
-flags.DEFINE_integer(
-    "layer_summaries_every", Options.layer_summaries_every,
-    "steps between two looks at the layers for TensorBoard, besides those at validations; 0: scalars of the run "
-    "alone", lower_bound=0,
-)  # fmt: skip
-flags.DEFINE_string("profile", None, "START,COUNT: trace so many steps, after the first START, for TensorBoard")
-flags.DEFINE_float("checkpoint_minutes", Options.checkpoint_minutes, "longest time without a checkpoint", lower_bound=0)
+flags.DEFINE_string("recipe", None, f"{', '.join(RECIPES)}, or a .json file, e.g. a run's recipe.json", required=True)
+flags.DEFINE_string("workdir", None, "directory of the run, which is resumed if it exists", required=True)
+flags.DEFINE_string("profile", None, "START,COUNT: trace COUNT steps after the first START, for TensorBoard")
 
-# One flag for each simple field of a recipe; not given, it leaves the recipe as it is.
-DEFINE = {str: flags.DEFINE_string, int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_boolean}
-OVERRIDES = [field for field in dataclasses.fields(Recipe) if field.metadata]
-for field in OVERRIDES:
-    kind = next(kind for kind in (*typing.get_args(field.type), field.type) if kind in DEFINE)
-    DEFINE[kind](field.name, None, field.metadata["help"])
+_DEFINE = {str: flags.DEFINE_string, int: flags.DEFINE_integer, float: flags.DEFINE_float, bool: flags.DEFINE_boolean}
 
 
-def main(argv):
-    """Trains and prints the result."""
+def _define(name: str, facts: fields.Facts, kind: type) -> None:
+    """Defines the flag of a field; without it on the command line, its value is None."""
+    if facts.choices:
+        flags.DEFINE_enum(name, None, facts.choices, facts.help)
+    else:
+        _DEFINE[kind](name, None, facts.help)
+
+
+GROUPS: dict[str, list[str]] = {group: [] for group in fields.GROUPS}
+GROUPS["run"] += ["recipe", "workdir"]
+DEFAULTS: dict[str, Any] = {}
+for _owner in (Recipe, Options):
+    for _name, _facts in fields.facts_of(_owner).items():
+        if fields.types_of(_owner)[_name] in _DEFINE:
+            _define(_name, _facts, fields.types_of(_owner)[_name])
+            GROUPS[_facts.group].append(_name)
+            DEFAULTS[_name] = getattr(_owner, _name) if _facts.if_none is None else _facts.if_none
+GROUPS["run"].append("profile")
+
+
+def _given(owner: type) -> dict[str, Any]:
+    """The fields of a dataclass that are on the command line."""
+    values = {name: FLAGS[name].value for name in fields.facts_of(owner) if name in DEFAULTS}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def main(argv: list[str]) -> int | None:
+    """Trains and prints the result; returns the exit code."""
     common.no_arguments(argv)
-    given = {field.name: FLAGS[field.name].value for field in OVERRIDES}
-    recipe = get_recipe(
-        FLAGS.recipe, FLAGS.workdir, **{name: value for name, value in given.items() if value is not None}
-    )
-    options = {field.name: FLAGS[field.name].value for field in dataclasses.fields(Options)}
-    options = Options(**{**options, "profile": parse(FLAGS.profile)})
+    options = Options(**_given(Options), profile=parse(FLAGS.profile))
+    recipe = get_recipe(FLAGS.recipe, FLAGS.workdir, **_given(Recipe))
     try:
-        result = train_and_evaluate(recipe, FLAGS.workdir, options)
+        metrics = train_and_evaluate(recipe, FLAGS.workdir, options)
     except Interrupted as interruption:
         print(interruption, file=sys.stderr)
         return interruption.exit_code
@@ -65,9 +70,10 @@ def main(argv):
         print(f"error: {common.one_line(error)}", file=sys.stderr, flush=True)
         # At once: TensorFlow would wait for the other workers before it lets this process end.
         os._exit(LOST_WORKER_EXIT_CODE)
-    images = common.counted(result.examples, "image")
-    print(f"top-1 error {result.top1_error:.2%}, top-5 error {result.top5_error:.2%} on {images}")
-    print(f"watch: {common.tensorboard(FLAGS.workdir)}")
+    images = common.counted(metrics.examples, "image")
+    print(f"top-1 error {metrics.top1_error:.2%}, top-5 error {metrics.top5_error:.2%} on {images}")
+    print(f"TensorBoard: {common.tensorboard(FLAGS.workdir)}")
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Checks an export on this machine: its files' hashes, and each format's answer to its own test image.
+"""Verifies an export on this machine: the hashes of its files, and each format's prediction for its test image.
 
 alexnet-tf verify exported
 """
@@ -6,21 +6,23 @@ alexnet-tf verify exported
 import sys
 
 from alexnet_tf.cli import common
-from alexnet_tf.exporting.export import verify
+from alexnet_tf.errors import UserError
+from alexnet_tf.exporting.verification import verify
 
 
-def main(argv):
-    """Prints what each format answers; the exit code is 1 if one is beyond its bound."""
+def main(argv: list[str]) -> int:
+    """Prints the result for each format; the exit code is 1 if one is beyond its bound."""
     if len(argv) != 2:
-        raise ValueError(f"DIR must be one export's directory. Received: {' '.join(argv[1:]) or 'none'}")
-    answers, good = verify(argv[1]), True
-    print(f"{'format':<18}{'relative error':>15}{'bound':>9}{'first label':>13}")
-    for name, error, bound, first in answers:
-        print(f"{name:<18}{error:>15.1e}{bound:>9.0e}{'as expected' if first else 'another':>13}")
-        good = good and error <= bound
-    if not good:
-        print("error: a format answers differently here", file=sys.stderr)
-    return 0 if good else 1
+        raise UserError(f"DIR must be the directory of one export, got {' '.join(argv[1:]) or 'none'}")
+    results = verify(argv[1])
+    print(f"{'format':<18}{'relative error':>15}{'bound':>9}{'same top-1':>13}")
+    for result in results:
+        same = "yes" if result.same_top1 else "no"
+        print(f"{result.format:<18}{result.relative_error:>15.1e}{result.bound:>9.0e}{same:>13}")
+    if all(result.passed for result in results):
+        return 0
+    print("error: the predictions of a format differ on this machine", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

@@ -1,73 +1,81 @@
-"""Image functions, shared by training, evaluation and serving; each works eagerly and inside `tf.data.map`.
+"""Image functions, shared by training, evaluation and inference; all work eagerly and inside `tf.data.Dataset.map`.
 
-Pixels are on the scale 0 to 255 everywhere: uint8 until batched, float32 from `subtract_mean` on. Single images
-are (height, width, 3), batches (batch, height, width, 3).
+Pixels are from 0 to 255 everywhere: uint8 until batched, float32 from `subtract_mean` on. Single images are (height,
+width, 3), batches (batch, height, width, 3).
 """
 
 import dataclasses
+from typing import Any
 
 import tensorflow as tf
+
+from alexnet_tf.errors import UserError
 
 VIEWS = 10
 
 
 @dataclasses.dataclass(frozen=True)
 class ResizeCrop:
-    """Sizes in pixels: the shorter side is resized to `resize`, a window of `crop` is cut from the central square."""
+    """Sizes of an image in pixels.
+
+    Attributes:
+        resize: the shorter side after resizing.
+        crop: side of the square that is cropped from the central square of the resized image.
+    """
 
     resize: int
     crop: int
 
     @property
-    def offsets_per_axis(self):
-        """The number of offsets that a window can have each way."""
+    def offsets_per_axis(self) -> int:
+        """The number of possible crop offsets on each axis."""
         return self.resize - self.crop + 1
 
     @property
-    def center_offset(self):
-        """The offset of the central crop, on both axes; rounded toward the top left corner where the margin is odd."""
+    def center_offset(self) -> float:
+        """The offset of the central crop on both axes; rounded toward the top left if the margin is odd."""
         return ((self.resize - self.crop) // 2 + 0.5) / self.offsets_per_axis
 
 
-def resize_shorter_side(image, side):
-    """Resizes one uint8 image so that its shorter side has `side` pixels; anti-aliased bilinear, uint8.
+def resize_shorter_side(image: tf.Tensor, side: int) -> tf.Tensor:
+    """Resizes one uint8 image to a shorter side of `side` pixels, bilinear with anti-aliasing; uint8.
 
     Reference: section 2 of the paper.
     """
     size = resized_shape(tf.shape(image)[:2], side)
-    # An image of the right size is left as it is, bit for bit, and costs nothing.
+    # An image of the right size stays unchanged, bit for bit, at no cost.
     unchanged = tf.reduce_all(tf.equal(size, tf.shape(image)[:2]))
     return tf.cond(unchanged, lambda: image, lambda: _resize(image, size))
 
 
-def resized_shape(shape, side):
-    """The int32 (height, width) that an image of some shape gets when its shorter side is made `side`."""
+def resized_shape(shape: tf.Tensor, side: int) -> tf.Tensor:
+    """The int32 (height, width) of an image after its shorter side is resized to `side`."""
     shape = tf.cast(shape, tf.float64)
     return tf.cast(tf.round(shape * (tf.cast(side, tf.float64) / tf.reduce_min(shape))), tf.int32)
 
 
-def _resize(image, size):
+def _resize(image: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     resized = tf.image.resize(image, size, method="bilinear", antialias=True)
     return tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
 
 
-def central_crop(images, size):
-    """Cuts the central `size` by `size` pixels out of an image, a batch, or a mean image.
+def central_crop(images: Any, size: int) -> Any:
+    """Crops the central `size` by `size` pixels of an image, a batch, or a mean image; array or tensor.
 
-    Where the margin is odd, the crop lies one pixel nearer to the top and to the left.
+    If the margin is odd, the crop is one pixel nearer to the top and to the left.
 
     Raises:
-        ValueError: if the image is known to be smaller than the crop.
+        UserError: if the image is known to be smaller than the crop.
     """
     height, width = (images.shape[axis] or tf.shape(images)[axis] for axis in (-3, -2))
     for side in (height, width):
         if isinstance(side, int) and side < size:
-            raise ValueError(f"size must be at most the image's sides. Received: size={size}, image {images.shape}")
+            raise UserError(f"size must be at most the sides of the image {images.shape}, got {size}")
     return crop(images, ((height - size) // 2, (width - size) // 2), size)
 
 
-def crop(images, corner, size):
-    """Cuts `size` by `size` pixels whose top left pixel is `corner` = (y, x)."""
+def crop(images: Any, corner: Any, size: int) -> Any:
+    """Crops `size` by `size` pixels; `corner` is the top left pixel, (y, x)."""
     y, x = corner
     cut = images[..., y : y + size, x : x + size, :]
     if isinstance(cut, tf.Tensor):
@@ -75,22 +83,24 @@ def crop(images, corner, size):
     return cut
 
 
-def flip(images, flags):
-    """Mirrors left and right those images of a batch whose flag, bool (batch,), is set."""
+def flip(images: tf.Tensor, flags: tf.Tensor) -> tf.Tensor:
+    """Mirrors the images of a batch whose flag, bool (batch,), is set, left to right."""
     return tf.where(flags[:, None, None, None], images[:, :, ::-1], images)
 
 
-def add_color_noise(images, strengths, eigenvalues, eigenvectors):
-    """Shifts each image's color along the principal axes of the training set's colors.
+def add_color_noise(
+    images: tf.Tensor, strengths: tf.Tensor, eigenvalues: tf.Tensor, eigenvectors: tf.Tensor
+) -> tf.Tensor:
+    """Shifts each image's color along the principal components of the training set's colors.
 
-    The paper prints eigenvalues (section 4.1); what ran, and what is done here, uses their square roots, the
-    standard deviations in gray levels (`convdata_jpeg.py` of the 2012 code).
+    The paper multiplies by eigenvalues (section 4.1). The 2012 code (`convdata_jpeg.py`) and this function multiply by
+    their square roots, the standard deviations in gray levels.
 
     Args:
         images: float32 (batch, height, width, 3), 0 to 255 with or without the mean.
-        strengths: float32 (batch, 3), one draw an image from N(0, 0.1²).
+        strengths: float32 (batch, 3), one draw per image from N(0, 0.1²).
         eigenvalues: float32 (3,), of the RGB covariance in squared gray levels.
-        eigenvectors: float32 (3, 3), one a column, in the same order.
+        eigenvectors: float32 (3, 3), one per column, in the same order.
 
     Returns:
         float32, the shape of `images`, not clipped.
@@ -99,18 +109,18 @@ def add_color_noise(images, strengths, eigenvalues, eigenvectors):
     return images + shift[:, None, None, :]
 
 
-def subtract_mean(images, mean):
-    """Turns pixels into the network's float32 input; `mean` is (3,), or (height, width, 3) as `images`."""
+def subtract_mean(images: tf.Tensor, mean: Any) -> tf.Tensor:
+    """Turns pixels into the network's float32 input; `mean` is (3,) or (height, width, 3)."""
     return tf.cast(images, tf.float32) - mean
 
 
-def add_mean(inputs, mean):
+def add_mean(inputs: tf.Tensor, mean: Any) -> tf.Tensor:
     """Turns the network's input back into uint8 pixels, rounded and clipped; `mean` as for `subtract_mean`."""
     return tf.cast(tf.clip_by_value(tf.round(inputs + mean), 0, 255), tf.uint8)
 
 
-def ten_views(images, size):
-    """Cuts the ten test views of section 4.1: four corners, the center, and these five mirrored.
+def ten_views(images: tf.Tensor, size: int) -> tf.Tensor:
+    """Crops the ten test views of section 4.1: four corners, the center, and these five mirrored.
 
     Args:
         images: (batch, height, width, 3), any dtype.
@@ -125,13 +135,13 @@ def ten_views(images, size):
     return tf.concat([views, views[:, :, :, ::-1]], axis=1)
 
 
-def crop_from_pixels(image, resize_crop, offset):
-    """Resizes one uint8 image, anti-aliased, and cuts a window out of its central square.
+def crop_from_pixels(image: tf.Tensor, resize_crop: ResizeCrop, offset: tf.Tensor) -> tf.Tensor:
+    """Resizes one uint8 image, with anti-aliasing, and crops a square from its central square.
 
     Args:
         image: uint8 (height, width, 3).
-        resize_crop: `ResizeCrop`.
-        offset: float32 (2,), y and x in [0, 1): which of the windows, of which there are `resize_crop.offsets_per_axis` each way.
+        resize_crop: the sizes.
+        offset: float32 (2,), y and x in [0, 1): the position of the crop among the `offsets_per_axis` of each axis.
 
     Returns:
         uint8 (crop, crop, 3).
@@ -140,8 +150,8 @@ def crop_from_pixels(image, resize_crop, offset):
     return crop(resized, tf.unstack(corner_of(tf.shape(resized)[:2], resize_crop, offset)), resize_crop.crop)
 
 
-def corner_of(shape, resize_crop, offset):
-    """The top left pixel, int32 (2,), of a window in an image of the right size."""
+def corner_of(shape: tf.Tensor, resize_crop: ResizeCrop, offset: tf.Tensor) -> tf.Tensor:
+    """The top left pixel, int32 (2,), of a crop in a resized image of that (height, width)."""
     steps = tf.cast(offset * resize_crop.offsets_per_axis, tf.int32)
-    # Rounding in float32 can reach the upper end, which is excluded.
+    # Rounding in float32 can give the upper end, which is not an offset.
     return (shape - resize_crop.resize) // 2 + tf.minimum(steps, resize_crop.offsets_per_axis - 1)

@@ -1,13 +1,21 @@
-"""What training needs to know of a training set's pixels: its mean image and the axes of its colors."""
+"""Statistics of a training set's pixels: the mean image and the principal components of the colors."""
 
 import dataclasses
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from alexnet_tf import storage
 from alexnet_tf.data.images import central_crop
+from alexnet_tf.errors import UserError
 
-# The axes of ImageNet's colors, one a column, as published for PyTorch's and Torch's ResNets, with the standard
-# deviations along them in gray levels from the author's later release (cuda-convnet2).
+Array = npt.NDArray[np.float32]
+
+# (eigenvalues, eigenvectors) of ImageNet's colors. The vectors, one per column, were published with Torch's and
+# PyTorch's ResNets; the standard deviations, in gray levels, with the first author's later code (cuda-convnet2).
 IMAGENET_COLOR_PCA = (
     np.square(np.array([121.8, 37.1, 19.7], np.float32)),
     np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]], np.float32),
@@ -19,26 +27,29 @@ class Statistics:
     """Statistics of the resized, centrally cropped training images, in gray levels from 0 to 255.
 
     Attributes:
-        mean_image: float32 (side, side, 3), the mean of every pixel.
-        eigenvalues: float32 (3,), of the RGB covariance over all pixels of all images, falling.
-        eigenvectors: float32 (3, 3), one a column, in the same order.
-        count: the number of images they were taken from.
+        mean_image: float32 (side, side, 3), the mean of each pixel.
+        eigenvalues: float32 (3,), of the RGB covariance over all pixels of all images, in falling order.
+        eigenvectors: float32 (3, 3), one per column, in the same order.
+        count: number of images.
 
     Reference: sections 2 (mean) and 4.1 (colors) of the paper.
     """
 
-    mean_image: np.ndarray
-    eigenvalues: np.ndarray
-    eigenvectors: np.ndarray
+    mean_image: Array
+    eigenvalues: Array
+    eigenvectors: Array
     count: int
 
-    def mean(self, kind, size):
-        """The mean to subtract from a `size` by `size` crop: `"image"` (size, size, 3), or `"pixel"` (3,).
+    def mean(self, kind: str | npt.ArrayLike, size: int) -> Array:
+        """The mean to subtract from a `size` by `size` crop.
 
-        A color as `kind` is a mean that is given, not taken: (3,).
+        Args:
+            kind: `"image"` for the mean of each pixel, (size, size, 3); `"pixel"` for the mean color, (3,); or a fixed
+                color, which is returned as float32 (3,).
+            size: side of the crop in pixels.
 
         Raises:
-            ValueError: if `kind` is none of these.
+            UserError: if `kind` is none of these.
         """
         if not isinstance(kind, str):
             return np.asarray(kind, np.float32)
@@ -46,103 +57,97 @@ class Statistics:
             return central_crop(self.mean_image, size)
         if kind == "pixel":
             return self.rgb_mean.astype(np.float32)
-        raise ValueError(f"kind must be 'image' or 'pixel'. Received: kind={kind!r}")
+        raise UserError(f"kind must be 'image', 'pixel' or a color, got {kind!r}")
 
     @property
-    def rgb_mean(self):
+    def rgb_mean(self) -> npt.NDArray[np.float64]:
         """The mean color: float64 (3,)."""
         return self.mean_image.mean((0, 1), dtype=np.float64)
 
     @property
-    def covariance(self):
+    def covariance(self) -> npt.NDArray[np.float64]:
         """The RGB covariance, in squared gray levels: float64 (3, 3)."""
         vectors = self.eigenvectors.astype(np.float64)
         return vectors * self.eigenvalues @ vectors.T
 
-    def color_pca(self, kind):
-        """The (eigenvalues, eigenvectors) of color noise: `"own"`, the set's, or `"imagenet"`'s."""
+    def color_pca(self, kind: str) -> tuple[Array, Array]:
+        """The (eigenvalues, eigenvectors) for color noise: the dataset's for `"own"`, ImageNet's for `"imagenet"`."""
         return IMAGENET_COLOR_PCA if kind == "imagenet" else (self.eigenvalues, self.eigenvectors)
 
-    def arrays(self):
-        """What an `.npz` file of them holds, mean color and covariance for other readers included."""
-        return {**dataclasses.asdict(self), "rgb_mean": self.rgb_mean, "covariance": self.covariance}
-
-    def save(self, path):
-        """Writes an `.npz` file, which is never seen half written."""
-        partial = path.with_name(f"{path.name}.new")
-        with open(partial, "wb") as file:
-            np.savez(file, **self.arrays())
-        partial.replace(path)
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes an `.npz` file, with the mean color and the covariance for other readers."""
+        arrays = {**dataclasses.asdict(self), "rgb_mean": self.rgb_mean, "covariance": self.covariance}
+        with storage.atomic_write(path) as partial:
+            np.savez(partial, **arrays)
 
     @classmethod
-    def load(cls, path):
-        """Reads what `save` wrote."""
+    def load(cls, path: str | os.PathLike) -> "Statistics":
+        """Reads a file that `save` wrote."""
         with np.load(path) as arrays:
             return cls(arrays["mean_image"], arrays["eigenvalues"], arrays["eigenvectors"], int(arrays["count"]))
 
 
 @dataclasses.dataclass
 class Sums:
-    """What statistics are made of. Whole numbers, exact in float64, so that sums may be added in any order.
+    """The sums that statistics are computed from: integers, exact in float64, so that their order has no effect.
 
     Attributes:
-        count: images added.
+        count: number of images.
         pixels: float64 (side, side, 3), the sum of all images.
-        products: float64 (3, 3), the sum over all pixels of the products of their colors. Exact up to 2**53: for
-            two million images of 256 by 256 pixels.
+        products: float64 (3, 3), the sum over all pixels of the products of their color channels. Exact up to 2**53,
+            which is two million images of 256 by 256 pixels.
     """
 
     count: int = 0
-    pixels: np.ndarray | float = 0.0
-    products: np.ndarray | float = 0.0
+    pixels: Any = 0.0
+    products: Any = 0.0
 
-    def add(self, images):
-        """Adds uint8 images (count, side, side, 3)."""
+    def add(self, images: npt.NDArray[np.uint8]) -> None:
+        """Adds images (count, side, side, 3)."""
         for image in images:
             colors = image.reshape(-1, 3).astype(np.float64)
             self.products = self.products + colors.T @ colors
         self.pixels = self.pixels + images.sum(0, dtype=np.uint32)
         self.count += len(images)
 
-    def merge(self, other):
-        """Adds another's sums."""
+    def merge(self, other: "Sums") -> None:
+        """Adds other sums."""
         self.count += other.count
         self.pixels = self.pixels + other.pixels
         self.products = self.products + other.products
 
-    def statistics(self):
+    def statistics(self) -> Statistics:
         """The `Statistics` of all images added.
 
         Raises:
-            ValueError: if there is none.
+            UserError: if there is none.
         """
         if self.count == 0:
-            raise ValueError("images must hold at least one readable image. Received: none")
+            raise UserError("the training set must have at least one readable image, got none")
         mean_image = self.pixels / self.count
         color_mean = mean_image.mean((0, 1))
         pixels = self.count * mean_image.shape[0] * mean_image.shape[1]
         values, vectors = np.linalg.eigh(self.products / pixels - np.outer(color_mean, color_mean))
-        falling = slice(None, None, -1)
-        values = np.maximum(values[falling], 0)
-        return Statistics(*(a.astype(np.float32) for a in (mean_image, values, vectors[:, falling])), self.count)
+        values = np.maximum(values[::-1], 0)
+        mean, values, vectors = (array.astype(np.float32) for array in (mean_image, values, vectors[:, ::-1]))
+        return Statistics(mean, values, vectors, self.count)
 
 
-def collect(images, progress=lambda count: None):
-    """Takes the statistics of a dataset in one pass.
+def collect(
+    batches: Iterable[npt.NDArray[np.uint8]], progress: Callable[[int], None] = lambda count: None
+) -> Statistics:
+    """Computes the statistics of a dataset in one pass.
 
     Args:
-        images: a `tf.data.Dataset` of pairs: uint8 images (batch, side, side, 3), and weights (batch,) of which 0
-            leaves an image out.
+        batches: images (batch, side, side, 3), e.g. the `images` of `pipeline.read_split`.
         progress: called after each batch with the number of images so far.
 
-    Returns:
-        `Statistics`.
-
     Raises:
-        ValueError: if no image counts.
+        UserError: if there is no image.
     """
     sums = Sums()
-    for batch, weights in images:
-        sums.add(batch.numpy()[weights.numpy() > 0])
+    for images in batches:
+        if len(images):
+            sums.add(images)
         progress(sums.count)
     return sums.statistics()

@@ -1,35 +1,37 @@
-"""ImageNet's tar files as downloaded, read in place; and any tar with a folder, or a tar inside, a class."""
+"""ImageNet's tar files as downloaded, read in place; and any tar with a folder, or an inner tar, per class."""
 
 import functools
 import os
 import pathlib
-import tarfile
+from collections.abc import Sequence
 
-import numpy as np
 import tensorflow as tf
 
-from alexnet_tf.data.file_split import FileSplit, check_classes, flat, hold_out
+from alexnet_tf.data.file_split import FileSplit, check_classes, flat
+from alexnet_tf.data.held_out import FilesByClass, hold_out
 from alexnet_tf.data.sources import Dataset
+from alexnet_tf.data.tar_members import Member, members
+from alexnet_tf.errors import UserError
 
 TRAIN, VALIDATION = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
-# One WordNet id a line, in the order of the validation images' names. TFDS carries the same list.
+# One WordNet id per line, in the order of the validation images' names. TFDS includes the same list.
 GROUND_TRUTH = "ILSVRC2012_validation_wordnet_ids.txt"
 
 
-def open_tar(name, path, seed):
-    """Opens a folder that holds ILSVRC's tars, or one tar file.
+def open_tar(name: str, path: str, seed: int) -> Dataset:
+    """Opens a folder that contains ILSVRC's tars, or one tar file.
 
-    A folder holds `ILSVRC2012_img_train.tar` (a tar a class) and `ILSVRC2012_img_val.tar`; the ground truth of the
-    latter comes with TFDS, or from `ILSVRC2012_validation_wordnet_ids.txt` beside it. Of a single tar, or without
+    The folder contains `ILSVRC2012_img_train.tar` (one inner tar per class) and `ILSVRC2012_img_val.tar`. The labels of
+    the latter are in `ILSVRC2012_validation_wordnet_ids.txt` beside it, or come with TFDS. For a single tar, or without
     the validation tar, a tenth of each class is held out.
 
     Raises:
-        ValueError: if there is no such file, it is no plain tar, or it has fewer than two classes.
+        UserError: if there is no such file, it is not an uncompressed tar, or it has fewer than two classes.
     """
     root = pathlib.Path(path).expanduser()
     train = root / TRAIN if root.is_dir() else root
     if not train.is_file():
-        raise ValueError(f"dataset must name a tar file, or a folder with {TRAIN}. Received: dataset={name!r}")
+        raise UserError(f"dataset must name a tar file, or a folder with {TRAIN}, got {name!r}")
     by_class = _classes(train, name)
     if root.is_dir() and (root / VALIDATION).is_file():
         held_out = _validation(root, tuple(by_class), name)
@@ -38,110 +40,70 @@ def open_tar(name, path, seed):
     return Dataset(name, tuple(by_class), _split(by_class), _split(held_out))
 
 
-class _Member:
-    """A file inside a tar: where it lies, and how many bytes it has."""
-
-    __slots__ = ("name", "tar", "offset", "size")
-
-    def __init__(self, name, tar, offset, size):
-        self.name, self.tar, self.offset, self.size = name, tar, offset, size
-
-
-def _members(tar, name, offset=0, size=None):
-    """The files of a tar, or of a tar inside it that begins at `offset`, read from their headers alone."""
-    with open(tar, "rb") as file:
-        view = file if size is None else _View(file, offset, size)
-        try:
-            with tarfile.open(fileobj=view, mode="r:") as archive:
-                for info in archive:
-                    if info.isfile():
-                        yield _Member(info.name, tar, offset + info.offset_data, info.size)
-        except tarfile.TarError as error:
-            raise ValueError(f"dataset {name!r}: {tar} is not a tar file, or is cut short: {error}") from error
-
-
-class _View:
-    """A part of an open file as a file of its own."""
-
-    def __init__(self, file, offset, size):
-        self._file, self._offset, self._size, self._place = file, offset, size, 0
-
-    def seek(self, place, whence=os.SEEK_SET):
-        self._place = place + {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
-        return self._place
-
-    def tell(self):
-        return self._place
-
-    def read(self, count=-1):
-        left = max(self._size - self._place, 0)
-        self._file.seek(self._offset + self._place)
-        data = self._file.read(left if count < 0 else min(count, left))
-        self._place += len(data)
-        return data
-
-
-def _classes(tar, name):
-    """{class name: members}, from tars inside or from folders."""
-    by_class = {}
-    for member in _members(tar, name):
+def _classes(tar: pathlib.Path, name: str) -> FilesByClass[Member]:
+    """{class name: members}, from inner tars or from folders."""
+    by_class: dict[str, list[Member]] = {}
+    for member in members(tar, name):
         if member.name.endswith(".tar"):
-            inside = _members(tar, name, member.offset, member.size)
+            inside = members(tar, name, member.offset, member.size)
             by_class[pathlib.PurePosixPath(member.name).stem] = sorted(inside, key=lambda m: m.name)
         else:
             folder = pathlib.PurePosixPath(member.name).parent.name
             if folder:
                 by_class.setdefault(folder, []).append(member)
-    check_classes(by_class, name, "a tar or a folder inside, with images")
+    check_classes(by_class, name, "an inner tar, or a folder inside the tar, with images")
     return {class_name: by_class[class_name] for class_name in sorted(by_class)}
 
 
-def _validation(root, class_names, name):
-    members = sorted(_members(root / VALIDATION, name), key=lambda member: member.name)
+def _validation(root: pathlib.Path, class_names: Sequence[str], name: str) -> FilesByClass[Member]:
+    files = sorted(members(root / VALIDATION, name), key=lambda member: member.name)
     truth = _ground_truth(root)
-    if len(members) > len(truth):
-        raise ValueError(f"dataset {name!r}: {VALIDATION} has {len(members)} images, its ground truth {len(truth)}")
-    by_class = {class_name: [] for class_name in class_names}
-    for member, class_name in zip(members, truth, strict=False):
+    if len(files) > len(truth):
+        raise UserError(
+            f"dataset {name!r}: {VALIDATION} must have at most one image per label, "
+            f"got {len(files)} images and {len(truth)} labels"
+        )
+    by_class: dict[str, list[Member]] = {class_name: [] for class_name in class_names}
+    for file, class_name in zip(files, truth, strict=False):
         if class_name not in by_class:
-            raise ValueError(f"dataset {name!r}: {member.name} is of class {class_name!r}, which {TRAIN} has not")
-        by_class[class_name].append(member)
+            raise UserError(f"dataset {name!r}: {file.name} must have a class of {TRAIN}, got {class_name!r}")
+        by_class[class_name].append(file)
     return by_class
 
 
-def _ground_truth(root):
+def _ground_truth(root: pathlib.Path) -> list[str]:
     own = root / GROUND_TRUTH
     if own.is_file():
         return own.read_text().split()
-    # Imported when it is needed: TFDS takes seconds.
+    # Imported here because importing TFDS takes seconds.
     import tensorflow_datasets as tfds
 
     return tfds.core.tfds_path("datasets/imagenet2012/validation_labels.txt").read_text().split()
 
 
-def _split(by_class):
-    members, labels = flat(by_class)
+def _split(by_class: FilesByClass[Member]) -> FileSplit:
+    files, labels = flat(by_class)
 
-    def read(index):
-        member = members[index]
-        # By place: many threads share one open file.
-        data = os.pread(_descriptor(member.tar), member.size, member.offset)
-        if len(data) != member.size:
-            raise OSError(f"{member.tar} is cut short")
+    def read(index: int) -> bytes:
+        file = files[index]
+        # With an explicit offset, because many threads share one open file.
+        data = os.pread(_descriptor(file.tar), file.size, file.offset)
+        if len(data) != file.size:
+            raise OSError(f"{file.tar} is truncated")
         return data
 
-    def read_or_nothing(index):
+    def read_or_nothing(index: int) -> bytes:
         try:
             return read(index)
         except OSError:
-            return b""  # No image: skipped and named as such.
+            return b""  # Undecodable: the image is skipped and named in a report.
 
-    def read_tensor(index):
+    def read_tensor(index: tf.Tensor) -> tf.Tensor:
         return tf.ensure_shape(tf.numpy_function(read_or_nothing, [index], tf.string), [])
 
-    return FileSplit([member.name for member in members], np.asarray(labels), read, read_tensor)
+    return FileSplit([file.name for file in files], labels, read, read_tensor)
 
 
 @functools.cache
-def _descriptor(tar):
+def _descriptor(tar: pathlib.Path) -> int:
     return os.open(tar, os.O_RDONLY)

@@ -1,39 +1,38 @@
-"""Any image classification set of TensorFlow Datasets."""
+"""Image classification datasets of TensorFlow Datasets (TFDS)."""
 
-import socket
-import urllib.parse
+import functools
+from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from alexnet_tf.data import decoding
+from alexnet_tf.data import tfds_builder
+from alexnet_tf.data.file_crop import crop_from_file
+from alexnet_tf.data.held_out import HELD_OUT_PERCENT, VALIDATION_NAMES
+from alexnet_tf.data.sampling import Crop, Sampler
 from alexnet_tf.data.sources import Dataset, Original
+from alexnet_tf.data.undecodable import Example
+from alexnet_tf.errors import UserError
 
-VALIDATION_NAMES = ("validation", "val", "test")
-# TFDS writes its records in random order already; this buffer gives each epoch an order of its own.
+# TFDS stores its records in random order already; this buffer shuffles each epoch differently.
 SHUFFLE_BUFFER = 10_000
-HELD_OUT_PERCENT = 10
 NAME_KEY = "file_name"
-LONGEST_REASON = 400
 
 
-def open_tfds(name, tfds_name, seed):
-    """Opens a TFDS set, preparing it first where it is not on disk yet.
+def open_tfds(name: str, tfds_name: str, seed: int) -> Dataset:
+    """Opens a TFDS dataset, preparing it first if it is not on disk yet.
 
-    Its `train` split is used with `validation`, `val` or else `test`; a set with `train` alone keeps its last
-    tenth for validation.
+    Its validation set is the split `validation`, `val` or `test`; if it has only `train`, the last tenth of that.
 
     Raises:
-        ValueError: if TFDS knows no such set, it cannot be fetched, or it has no image and class label.
+        UserError: if TFDS has no such dataset, it cannot be prepared, or it has no image and class label.
     """
-    try:
-        builder = tfds.builder(tfds_name)
-    except (tfds.core.DatasetNotFoundError, ValueError, AssertionError) as error:
-        raise ValueError(f"dataset {name!r} cannot be opened by TFDS: {_first_line(error)}") from error
-    image_key, label_key = _keys(builder, name)
-    _prepare(builder, name)
+    builder = tfds_builder.open_builder(name, tfds_name)
+    image_key, label_key = tfds_builder.keys(builder, name)
+    tfds_builder.prepare(builder, name)
     if "train" not in builder.info.splits:
-        raise ValueError(f"dataset {name!r} must have a split 'train'. It has: {sorted(builder.info.splits)}")
+        raise UserError(f"dataset {name!r} must have a split 'train', got {', '.join(sorted(builder.info.splits))}")
     held_out = next((n for n in VALIDATION_NAMES if n in builder.info.splits), None)
     cut = 100 - HELD_OUT_PERCENT
     names = ("train", held_out) if held_out else (f"train[:{cut}%]", f"train[{cut}%:]")
@@ -42,34 +41,34 @@ def open_tfds(name, tfds_name, seed):
 
 
 class TfdsSplit:
-    """A split read in sequence; see `alexnet_tf.data.sources.Split`."""
+    """A `sources.ImageFileSplit` that is read in sequence."""
 
     names = None
     labels = None
 
-    def __init__(self, builder, split_name, image_key, label_key):
-        self.count = builder.info.splits[split_name].num_examples
-        self.skipped = set()
+    def __init__(self, builder: tfds.core.DatasetBuilder, split_name: str, image_key: str, label_key: str) -> None:
+        self.count: int = builder.info.splits[split_name].num_examples
+        self.skipped: set[str] = set()
         self._builder = builder
         self._split_name = split_name
         self._keys = image_key, label_key
 
-    def read(self, sampler, crop):
-        """See `Split.read`; a first step inside an epoch reads, but does not decode, what lies before it there."""
+    def read(self, sampler: Sampler, crop: Crop) -> tf.data.Dataset:
+        """See `Split.read`. A first step inside an epoch reads, without decoding, that epoch's records before it."""
         first = sampler.steps.start * sampler.batch_size
         records = self._records(self._split_name)
 
-        def epoch_of(epoch):
+        def epoch_of(epoch: tf.Tensor) -> tf.data.Dataset:
             if sampler.seed is None:
                 return records
-            # Of this function's graph alone. Above 0, because only then may the other half be a tensor.
+            # Affects only this function's graph. Above 0, because `seed` may be a tensor only then.
             tf.random.set_seed(sampler.seed + 1)
             return records.shuffle(SHUFFLE_BUFFER, seed=epoch, reshuffle_each_iteration=False)
 
         epochs = tf.data.Dataset.range(first // self.count, tf.int64.max).flat_map(epoch_of)
         batches = epochs.skip(first % self.count).batch(sampler.batch_size)
 
-        def own_part(step, batch):
+        def own_part(step: tf.Tensor, batch: Example) -> Example:
             own = {key: values[slice(*sampler.part)] for key, values in batch.items()}
             return {**own, "offset": crop.of_step(step, sampler)}
 
@@ -77,74 +76,27 @@ class TfdsSplit:
         loaded = examples.map(lambda example: self._load(example, crop), tf.data.AUTOTUNE)
         return loaded.batch(sampler.size, drop_remainder=True)
 
-    def originals(self, start, stop):
-        """See `Split.originals`."""
+    def originals(self, start: int, stop: int) -> Iterator[Original]:
+        """See `ImageFileSplit.originals`."""
         (part,) = tfds.core.ReadInstruction.from_spec(self._split_name).to_absolute(self._builder.info.splits)
         first = part.from_ or 0
         part = tfds.core.ReadInstruction(part.splitname, from_=first + start, to=first + stop, unit="abs")
         for number, record in enumerate(self._records(part).as_numpy_iterator(), start):
             name = record["name"].decode() or f"{self._split_name} {number}"
-            yield Original(name, int(record["label"]), lambda image=record["image"]: image)
+            yield Original(name, int(record["label"]), functools.partial(bytes, record["image"]))
 
-    def _records(self, split):
-        """The records in their order on disk: `image`, a file's bytes; `label`; and `name`, where there is one."""
+    def _records(self, split: Any) -> tf.data.Dataset:
+        """The records in their order on disk: `image`, a file's bytes; `label`; and `name`, empty if unknown."""
         image_key, label_key = self._keys
         decoders = {image_key: tfds.decode.SkipDecoding()}
         records = self._builder.as_dataset(split=split, shuffle_files=False, decoders=decoders)
 
-        def chosen(record):
+        def renamed(record: Example) -> Example:
             name = record.get(NAME_KEY, tf.constant(""))
             return {"image": record[image_key], "label": record[label_key], "name": name}
 
-        return records.map(chosen)
+        return records.map(renamed)
 
-    def _load(self, example, crop):
-        cut = decoding.crop_from_file(example["image"], crop.resize_crop, example["offset"], crop.exact)
-        return {"image": cut, "label": example["label"], "weight": tf.ones([])}
-
-
-def _keys(builder, name):
-    """The names of the image and of the class label among a set's features."""
-    features = dict(builder.info.features.items()) if hasattr(builder.info.features, "items") else {}
-    images = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
-    labels = [key for key, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)]
-    if builder.info.supervised_keys and len(builder.info.supervised_keys) == 2:
-        image, label = builder.info.supervised_keys
-        if image in images and label in labels:
-            return image, label
-    if len(images) == 1 and len(labels) == 1:
-        return images[0], labels[0]
-    raise ValueError(f"dataset {name!r} must have one image and one class label. It has: {sorted(features)}")
-
-
-def _prepare(builder, name):
-    if builder.is_prepared():
-        return
-    if not builder.MANUAL_DOWNLOAD_INSTRUCTIONS:  # Otherwise the files should be there.
-        _check_reachable(builder, name)
-    try:
-        builder.download_and_prepare()
-    except Exception as error:  # TFDS raises whatever the set's own script and its downloads raise.
-        raise ValueError(f"dataset {name!r} cannot be prepared by TFDS: {_in_short(error)}") from error
-
-
-def _check_reachable(builder, name):
-    """TFDS tries for minutes before it gives up; a host that cannot be reached is known in seconds."""
-    hosts = {urllib.parse.urlsplit(url).hostname for url in builder.url_infos}
-    for host in sorted(filter(None, hosts)):
-        try:
-            socket.create_connection((host, 443), timeout=10).close()
-        except OSError as error:
-            raise ValueError(
-                f"dataset {name!r} is not prepared in {builder.data_dir}, and {host} cannot be reached to download "
-                f"it ({error})"
-            ) from error
-
-
-def _first_line(error):
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _in_short(error):
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= LONGEST_REASON else text[:LONGEST_REASON] + " …"
+    def _load(self, example: Example, crop: Crop) -> Example:
+        image = crop_from_file(example["image"], crop.resize_crop, example["offset"], crop.exact)
+        return {"image": image, "label": example["label"], "weight": tf.ones([])}

@@ -1,75 +1,95 @@
-"""Which classes a network takes for which, and the images that it is most surely wrong about."""
+"""The confusion matrix of a network, and the mistakes that it makes with the highest probability."""
 
 import dataclasses
+import os
+import pathlib
 import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
-import tensorflow as tf
+import numpy.typing as npt
 
-from alexnet_tf.data import images as image_functions
-from alexnet_tf.data import pipeline
-from alexnet_tf.data.sources import name_of
+from alexnet_tf.data.sources import Split, name_of
+from alexnet_tf.errors import UserError
+from alexnet_tf.inference.predict_split import BATCH_SIZE, predict_split
+from alexnet_tf.inference.predictor import Predictor
+from alexnet_tf.runs import layout
+from alexnet_tf.storage import write_text
 
-CONFUSION, MISTAKES = "confusion.tsv", "mistakes.tsv"
-# Classes whose table a terminal has room for, and mistakes that it lists.
+# The largest matrix that fits a terminal, and the number of confusions and mistakes in a text.
 SHOWN_CLASSES, SHOWN = 12, 10
 _NAME_LENGTH = 14
-_CORNER = "true \\ given"
+_CORNER = "label \\ predicted"
+
+
+class Mistake(NamedTuple):
+    """An image whose predicted class is not its label."""
+
+    name: str
+    label: str
+    predicted: str
+    probability: float
 
 
 @dataclasses.dataclass(frozen=True)
 class ClassificationReport:
-    """What a network says of the images of a split that could be read.
+    """The predictions of a network for the readable images of a split.
 
     Attributes:
-        names: list of str, what the user would call each image.
-        labels: int64 (images,), the true classes.
-        given: int64 (images,), those with the highest probability.
-        probabilities: float32 (images,), of the classes given.
-        class_names: tuple of str.
+        names: file name of each image, or another name to find it by.
+        labels: int64 (images,).
+        predicted: int64 (images,), the most probable classes.
+        probabilities: float32 (images,), of the predicted classes.
+        class_names: names of the classes.
     """
 
-    names: list
-    labels: np.ndarray
-    given: np.ndarray
-    probabilities: np.ndarray
-    class_names: tuple
+    names: Sequence[str]
+    labels: npt.NDArray[np.int64]
+    predicted: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float32]
+    class_names: tuple[str, ...]
 
     @property
-    def confusion(self):
-        """The number of images of each true class (rows) that were given each class (columns): int64."""
+    def confusion(self) -> npt.NDArray[np.int64]:
+        """int64 (classes, classes): number of images with each label (row) and predicted class (column)."""
         matrix = np.zeros([len(self.class_names)] * 2, np.int64)
-        np.add.at(matrix, (self.labels, self.given), 1)
+        np.add.at(matrix, (self.labels, self.predicted), 1)
         return matrix
 
     @property
-    def mistakes(self):
-        """(name, true class, class given, its probability) of the images with a wrong answer, the surest first."""
-        wrong = np.flatnonzero(self.given != self.labels)
+    def mistakes(self) -> list[Mistake]:
+        """The wrong predictions, the most probable first."""
+        wrong = np.flatnonzero(self.predicted != self.labels)
         order = wrong[np.argsort(-self.probabilities[wrong], kind="stable")]
+        names = self.class_names
         return [
-            (self.names[i], self.class_names[self.labels[i]], self.class_names[self.given[i]], self.probabilities[i])
+            Mistake(self.names[i], names[self.labels[i]], names[self.predicted[i]], float(self.probabilities[i]))
             for i in order
         ]
 
-    def save(self, directory):
-        """Writes `confusion.tsv` and `mistakes.tsv`, each with a line of headings."""
+    def save(self, directory: str | os.PathLike) -> None:
+        """Writes `confusion.tsv` and `mistakes.tsv`, each with a header line, into a directory."""
+        directory = pathlib.Path(directory)
         rows = zip(self.class_names, self.confusion.tolist(), strict=True)
-        _write(directory / CONFUSION, [_CORNER, *self.class_names], ([name, *row] for name, row in rows))
-        found = ([*row, f"{probability:.4f}"] for *row, probability in self.mistakes)
-        _write(directory / MISTAKES, ["file", "true", "given", "probability"], found)
+        _write_tsv(directory / layout.CONFUSION, [_CORNER, *self.class_names], ([name, *row] for name, row in rows))
+        mistakes = ([*names, f"{probability:.4f}"] for *names, probability in self.mistakes)
+        _write_tsv(directory / layout.MISTAKES, ["file", "label", "predicted", "probability"], mistakes)
 
-    def text(self):
-        """The table, or for many classes the most frequent confusions, and the worst mistakes, for a terminal."""
+    def text(self) -> str:
+        """The confusion matrix, or with many classes the most frequent confusions, and the top mistakes."""
         few = len(self.class_names) <= SHOWN_CLASSES
-        lines = self._table() if few else self._most_frequent()
+        lines = self._matrix_lines() if few else self._most_frequent_lines()
         mistakes = self.mistakes
         if mistakes:
-            lines += ["", f"surest of the {len(mistakes):,} mistakes:"]
-        lines += [f"{name}: {given} {share:.1%}, is {true}" for name, true, given, share in mistakes[:SHOWN]]
+            lines += ["", f"most probable of the {len(mistakes):,} mistakes:"]
+        lines += [
+            f"{name}: predicted {predicted} ({100 * probability:.1f} %), label {label}"
+            for name, label, predicted, probability in mistakes[:SHOWN]
+        ]
         return "\n".join(lines)
 
-    def _table(self):
+    def _matrix_lines(self) -> list[str]:
         matrix = self.confusion
         names = [_short(name) for name in self.class_names]
         widths = [max(len(name), len(str(column.max()))) + 2 for name, column in zip(names, matrix.T, strict=True)]
@@ -78,61 +98,54 @@ class ClassificationReport:
         lines = [f"{_CORNER:<{first}}{heading}{'error':>9}"]
         for number, (name, row) in enumerate(zip(names, matrix, strict=True)):
             cells = "".join(f"{count:>{width}}" for count, width in zip(row, widths, strict=True))
-            error = f"{1 - row[number] / row.sum():.1%}" if row.sum() else "-"
+            error = f"{100 * (1 - row[number] / row.sum()):.1f} %" if row.sum() else "-"
             lines.append(f"{name:<{first}}{cells}{error:>9}")
         return lines
 
-    def _most_frequent(self):
+    def _most_frequent_lines(self) -> list[str]:
         matrix = self.confusion
         np.fill_diagonal(matrix, 0)
         order = np.argsort(-matrix, axis=None, kind="stable")[:SHOWN]
         pairs = [(matrix.flat[place], *np.unravel_index(place, matrix.shape)) for place in order]
-        lines = [f"most frequent of {len(self.class_names)} classes' confusions:"]
         names = self.class_names
-        return lines + [f"{names[true]} taken for {names[given]}: {count}" for count, true, given in pairs if count]
+        return [f"most frequent confusions of {len(names)} classes:"] + [
+            f"label {names[label]}, predicted {names[predicted]}: {count}" for count, label, predicted in pairs if count
+        ]
 
 
-def answers(model, split, part, class_names, resize_crop, mean, batch_size=64, progress=lambda count: None):
-    """Asks a network about every image of a split, its center view.
+def classification_report(
+    predictor: Predictor,
+    split: Split,
+    part: str,
+    batch_size: int = BATCH_SIZE,
+    progress: Callable[[int], None] = lambda count: None,
+) -> ClassificationReport:
+    """Classifies the central crop of every readable image of a split.
 
     Args:
-        model: `keras.Model` from (batch, crop, crop, 3) to probabilities (batch, classes).
-        split: an `alexnet_tf.data.sources.Split`.
-        part: `"train"` or `"validation"`, for the names of images that have none.
-        class_names: tuple of str.
-        resize_crop, mean: as for `alexnet_tf.evaluation.evaluator.Evaluator`.
+        predictor: the network.
+        split: labeled images.
+        part: `"train"` or `"validation"`, for the names of images without a file name.
         batch_size: images at a time.
         progress: called after each batch with the number of images so far.
 
-    Returns:
-        `ClassificationReport`.
+    Raises:
+        UserError: if no image is readable.
     """
-    mean = tf.constant(mean)
-
-    @tf.function(jit_compile=False)
-    def ask(images):
-        return model(image_functions.subtract_mean(images, mean), training=False)
-
-    indices, labels, probabilities, count = [], [], [], 0
-    for batch in pipeline.evaluation_batches(split, len(class_names), batch_size, resize_crop):
-        good = batch["weight"].numpy() > 0
-        indices.append(count + np.flatnonzero(good))
-        labels.append(batch["label"].numpy()[good])
-        probabilities.append(ask(batch["image"]).numpy()[good])
-        count += batch_size
-        progress(min(count, split.count))
-    probabilities = np.concatenate(probabilities)
-    names = [name_of(split, part, index) for index in np.concatenate(indices)]
-    return ClassificationReport(
-        names, np.concatenate(labels), probabilities.argmax(1), probabilities.max(1), tuple(class_names)
-    )
+    batches = predict_split(predictor, split, batch_size=batch_size, progress=progress)
+    columns = [(batch.indices, batch.labels, batch.outputs) for batch in batches]
+    if not columns:
+        raise UserError("dataset must have a readable image to classify, got none")
+    indices, labels, probabilities = (np.concatenate(column) for column in zip(*columns, strict=True))
+    names = [name_of(split, part, index) for index in indices]
+    return ClassificationReport(names, labels, probabilities.argmax(1), probabilities.max(1), predictor.class_names)
 
 
-def _short(name):
+def _short(name: str) -> str:
     return name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 1] + "…"
 
 
-def _write(path, heading, rows):
+def _write_tsv(path: pathlib.Path, heading: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
     """Writes tab-separated lines; a tab or line break inside a field becomes a space."""
     lines = ("\t".join(re.sub(r"[\t\r\n]", " ", str(field)) for field in row) for row in (heading, *rows))
-    path.write_text("\n".join(lines) + "\n")
+    write_text(path, "\n".join(lines) + "\n")

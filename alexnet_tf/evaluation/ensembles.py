@@ -1,154 +1,198 @@
-"""Several networks as one: the weighted mean of their probabilities."""
+"""Ensembles: the weighted mean of the probabilities of several networks."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
-from alexnet_tf.data import images as image_functions
-from alexnet_tf.data import pipeline
-from alexnet_tf.evaluation.evaluator import Result, sums
+from alexnet_tf.data.pipeline import read_split
+from alexnet_tf.data.sources import Split
+from alexnet_tf.errors import UserError
+from alexnet_tf.evaluation.evaluator import BATCH_SIZE, check_views
+from alexnet_tf.evaluation.metrics import Metrics, Sums, batch_sums
+from alexnet_tf.inference.predictor import Predictor
 
-# Rounds of `searched_weights`: each raises the likelihood, the last ones by almost nothing.
-SEARCH_ROUNDS = 1000
-
-
-@dataclasses.dataclass(frozen=True)
-class Member:
-    """One network of an ensemble.
-
-    Attributes:
-        name: what the user calls it, a path.
-        class_names: tuple of str.
-        resize_crop: `alexnet_tf.data.images.ResizeCrop`.
-        probabilities: from uint8 pixels (batch, crop, crop, 3) to float32 (batch, classes); usable in a graph.
-    """
-
-    name: str
-    class_names: tuple
-    resize_crop: image_functions.ResizeCrop
-    probabilities: Callable
-
-
-def member_of(run):
-    """The `Member` of an `alexnet_tf.runs.run.Run`."""
-    mean = tf.constant(run.mean)
-
-    def probabilities(pixels):
-        return run.model(image_functions.subtract_mean(pixels, mean), training=False)
-
-    return Member(str(run.workdir), run.class_names, run.resize_crop, probabilities)
-
-
-def check(members):
-    """Raises ValueError if two members have different classes, or inputs of different sizes."""
-    first, *others = members
-    for member in others:
-        if member.class_names != first.class_names:
-            raise ValueError(
-                f"workdir must name networks of the same classes in the same order. Received: {first.name!r} with "
-                f"{_classes(first)}, {member.name!r} with {_classes(member)}"
-            )
-        if member.resize_crop != first.resize_crop:
-            raise ValueError(
-                f"workdir must name networks of the same input size. Received: {first.name!r} with "
-                f"{_sides(first)}, {member.name!r} with {_sides(member)}"
-            )
-
-
-def _classes(member):
-    return f"{len(member.class_names)} classes ({', '.join(member.class_names[:3])} …)"
-
-
-def _sides(member):
-    return f"{member.resize_crop.crop} pixels out of {member.resize_crop.resize}"
+SEARCH = "search"
+# Iterations of `search_weights`; each increases the likelihood, the last ones by almost nothing.
+SEARCH_ITERATIONS = 1000
 
 
 @dataclasses.dataclass(frozen=True)
-class Predictions:
-    """What each network answered.
+class EnsemblePredictions:
+    """The predictions of several networks for the same images.
 
     Attributes:
         probabilities: float32 (networks, examples, classes).
         labels: int64 (examples,).
-        views: 1 or 10.
+        views: views of each image whose probabilities were averaged, 1 or 10.
     """
 
-    probabilities: np.ndarray
-    labels: np.ndarray
+    probabilities: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
     views: int
 
-    def part(self, examples):
-        """Those of some examples, a slice or an index."""
-        return Predictions(self.probabilities[:, examples], self.labels[examples], self.views)
+    def part(self, examples: slice) -> "EnsemblePredictions":
+        """The predictions for some of the examples."""
+        return EnsemblePredictions(self.probabilities[:, examples], self.labels[examples], self.views)
 
-    def result(self, weights):
-        """The `Result` of the mean with these weights, one a network; they need not add up to 1.
+    def metrics(self, weights: npt.ArrayLike) -> Metrics:
+        """The metrics of the mean with one weight for each network; the weights need not add up to 1.
 
         Reference: `avg-valid.py` of the 2012 code; "averaging the predictions", section 6 of the paper.
         """
         mean = np.tensordot(np.asarray(weights, np.float64) / np.sum(weights), self.probabilities, axes=1)
         ones = tf.ones([len(self.labels)])
-        top1, top5, loss, count = sums(tf.constant(mean, tf.float32), tf.constant(self.labels), ones).numpy()
-        return Result(float(1 - top1 / count), float(1 - top5 / count), float(loss / count), int(count), self.views)
+        sums = batch_sums(tf.constant(mean, tf.float32), tf.constant(self.labels), ones)
+        return Sums(*sums.numpy()).metrics(self.views)
 
 
-def predict(members, split, batch_size=64, views=1, progress=lambda count: None):
-    """What each of several networks answers for a whole split, read once.
+@dataclasses.dataclass(frozen=True)
+class EnsembleMetrics:
+    """The metrics of an ensemble and of its networks alone, all on the same images.
 
-    Keeps 4 bytes for each network, example and class: 200 MB a network for ImageNet's validation set.
+    Attributes:
+        names: of the networks.
+        weights: of the networks in the mean, as given or found.
+        networks: metrics of each network alone.
+        mean: metrics of the mean with `weights`.
+        equal: metrics of the mean with equal weights.
+    """
+
+    names: tuple[str, ...]
+    weights: tuple[float, ...]
+    networks: tuple[Metrics, ...]
+    mean: Metrics
+    equal: Metrics
+
+
+def check_same_inputs(predictors: Sequence[Predictor]) -> None:
+    """Raises UserError if two networks have different classes or input sizes."""
+    first, *others = predictors
+    for other in others:
+        if other.class_names != first.class_names:
+            raise UserError(
+                f"networks must have the same classes in the same order, got {first.name!r} with {_classes(first)} and "
+                f"{other.name!r} with {_classes(other)}"
+            )
+        if other.preprocessing != first.preprocessing:
+            raise UserError(
+                f"networks must have the same input size, got {first.name!r} with {_sizes(first)} and {other.name!r} "
+                f"with {_sizes(other)}"
+            )
+
+
+def _classes(predictor: Predictor) -> str:
+    return f"{len(predictor.class_names)} classes ({', '.join(predictor.class_names[:3])} …)"
+
+
+def _sizes(predictor: Predictor) -> str:
+    return f"a crop of {predictor.preprocessing.crop} pixels out of {predictor.preprocessing.resize}"
+
+
+def predict_ensemble(
+    predictors: Sequence[Predictor],
+    split: Split,
+    batch_size: int = BATCH_SIZE,
+    views: int = 1,
+    progress: Callable[[int], None] = lambda examples: None,
+) -> EnsemblePredictions:
+    """Collects the predictions of several networks for a split, which is read once.
+
+    Takes 4 bytes for each network, example and class: 200 MB a network for ImageNet's validation set.
 
     Args:
-        members: list of `Member`, which `check` has passed.
-        split: `alexnet_tf.data.sources.Split`.
+        predictors: networks of the same classes and input size.
+        split: labeled images; unreadable ones are left out.
         batch_size: images at a time.
-        views: 1 for the center, 10 for section 4.1's ten views, whose probabilities are averaged.
+        views: 1 for the central crop, or 10 for the views of section 4.1, whose probabilities are averaged.
         progress: called after each batch with the number of examples so far.
 
-    Returns:
-        `Predictions`; examples that cannot be read are left out.
-
     Raises:
-        ValueError: if no example could be read.
+        UserError: if the networks do not fit together, or no example is readable.
     """
-    resize_crop, classes = members[0].resize_crop, len(members[0].class_names)
+    check_views(views)
+    check_same_inputs(predictors)
 
-    @tf.function(jit_compile=False)
-    def answers(images):
-        if views > 1:
-            images = tf.reshape(
-                image_functions.ten_views(images, resize_crop.crop), [-1, resize_crop.crop, resize_crop.crop, 3]
-            )
-        found = tf.stack([member.probabilities(images) for member in members])
-        return tf.reduce_mean(tf.reshape(found, [len(members), -1, views, classes]), axis=2)
+    @tf.function(jit_compile=False, reduce_retracing=True)
+    def all_probabilities(images: tf.Tensor) -> tf.Tensor:
+        return tf.stack([predictor.view_probabilities(images, views) for predictor in predictors])
 
-    probabilities, labels = [], []
-    for batch in pipeline.evaluation_batches(split, classes, batch_size, resize_crop, whole_square=views > 1):
-        counts = batch["weight"].numpy() > 0
-        probabilities.append(answers(batch["image"]).numpy()[:, counts])
-        labels.append(batch["label"].numpy()[counts])
-        progress(sum(map(len, labels)))
-    if not sum(map(len, labels)):
-        raise ValueError("dataset has no readable example to evaluate. Received: none")
-    return Predictions(np.concatenate(probabilities, axis=1), np.concatenate(labels), views)
+    classes, preprocessing = len(predictors[0].class_names), predictors[0].preprocessing
+    probabilities, labels, count = [], [], 0
+    for examples in read_split(split, classes, batch_size, preprocessing, whole_square=views > 1):
+        if not len(examples.labels):
+            continue
+        probabilities.append(all_probabilities(examples.images).numpy())
+        labels.append(examples.labels)
+        count += len(examples.labels)
+        progress(count)
+    if not count:
+        raise UserError("dataset must have a readable example to evaluate, got none")
+    return EnsemblePredictions(np.concatenate(probabilities, axis=1), np.concatenate(labels), views)
 
 
-def searched_weights(predictions):
-    """The weights with which the mean of the networks' probabilities is most likely to give the labels.
-
-    The logarithm of a mean is concave in its weights, so there is one best likelihood; expectation and maximization
-    in turn climb to it (the mixture's shares of Dempster, Laird and Rubin, 1977).
+def evaluate_ensemble(
+    predictors: Sequence[Predictor],
+    split: Split,
+    weights: Sequence[float] | str | None = None,
+    batch_size: int = BATCH_SIZE,
+    views: int = 1,
+    progress: Callable[[int], None] = lambda examples: None,
+) -> EnsembleMetrics:
+    """Evaluates the mean of several networks, and each of them alone.
 
     Args:
-        predictions: `Predictions` of images that the networks were not trained on, and will not be measured on.
+        predictors, split, batch_size, views, progress: as for `predict_ensemble`.
+        weights: one for each network, at least 0; `"search"` finds them on every second image and evaluates on the
+            others; equal if not given.
+
+    Raises:
+        UserError: as `predict_ensemble`, and if the weights are not valid.
+    """
+    if weights is not None and weights != SEARCH:
+        check_weights(weights, len(predictors))
+    predictions = predict_ensemble(predictors, split, batch_size, views, progress)
+    if weights == SEARCH:
+        weights = search_weights(predictions.part(slice(0, None, 2))).tolist()
+        predictions = predictions.part(slice(1, None, 2))
+    equal = [1 / len(predictors)] * len(predictors)
+    chosen = tuple(float(weight) for weight in (equal if weights is None else weights))
+    return EnsembleMetrics(
+        tuple(predictor.name for predictor in predictors),
+        chosen,
+        tuple(predictions.metrics(row) for row in np.eye(len(predictors))),
+        predictions.metrics(chosen),
+        predictions.metrics(equal),
+    )
+
+
+def check_weights(weights: Sequence[float] | str, networks: int) -> None:
+    """Raises UserError unless there is one finite weight of at least 0 for each network, and not all are 0."""
+    numbers = [weight for weight in weights if isinstance(weight, int | float) and 0 <= weight < np.inf]
+    if len(numbers) != networks or len(weights) != networks or not sum(numbers):
+        raise UserError(
+            f"ensemble_weights must be {SEARCH!r} or {networks} numbers of at least 0 that are not all 0, "
+            f"got {weights!r}"
+        )
+
+
+def search_weights(predictions: EnsemblePredictions) -> npt.NDArray[np.float64]:
+    """Finds the weights with which the mean of the probabilities gives the labels the highest likelihood.
+
+    The log-likelihood is concave in the weights, so it has one maximum; expectation-maximization for the weights of a
+    mixture converges to it (Dempster, Laird and Rubin, 1977).
+
+    Args:
+        predictions: for images that the networks were not trained on and will not be evaluated on.
 
     Returns:
-        float64 (networks,), at least 0, of sum 1.
+        float64 (networks,), at least 0, with sum 1.
     """
     likelihoods = predictions.probabilities[:, np.arange(len(predictions.labels)), predictions.labels] + 1e-30
     weights = np.full(len(likelihoods), 1 / len(likelihoods))
-    for _ in range(SEARCH_ROUNDS):
-        shares = weights[:, None] * likelihoods
-        weights = (shares / shares.sum(0)).mean(1)
+    for _ in range(SEARCH_ITERATIONS):
+        responsibilities = weights[:, None] * likelihoods
+        weights = (responsibilities / responsibilities.sum(0)).mean(1)
     return weights

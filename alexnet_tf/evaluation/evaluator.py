@@ -1,115 +1,135 @@
-"""Top-1 and top-5 error, over the center view or the paper's ten, exact for any batch size."""
+"""Top-1 error, top-5 error and loss over one or ten views, exact for any batch size and any number of devices."""
 
-import dataclasses
+from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
 from alexnet_tf.data import images as image_functions
 from alexnet_tf.data import pipeline
+from alexnet_tf.data.sources import Dataset, Split
+from alexnet_tf.errors import UserError
+from alexnet_tf.evaluation.metrics import Metrics, Sums, batch_sums
+from alexnet_tf.inference.predictor import Predictor
 
+BATCH_SIZE = 64
 
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """Of one pass over a split.
-
-    Attributes:
-        top1_error, top5_error: shares in [0, 1]; top-5 is top-k for k the number of classes where that is lower.
-        loss: mean negative log-likelihood in nats.
-        examples: how many were counted.
-        views: 1 or 10.
-    """
-
-    top1_error: float
-    top5_error: float
-    loss: float
-    examples: int
-    views: int
+Watch = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], None]
 
 
 class Evaluator:
-    """Evaluates a network on splits, every example counted once; compiled once.
+    """Evaluates a network on splits, counting every readable example once; traced once.
 
     Args:
-        model: `keras.Model` from (batch, crop, crop, 3) to probabilities (batch, classes).
-        classes: number of classes.
-        resize_crop: `alexnet_tf.data.images.ResizeCrop`.
-        mean: what is subtracted, (crop, crop, 3) or (3,).
-        batch_size: images at a time, on each device.
-        views: 1 for the center, 10 for section 4.1's ten views, whose probabilities are averaged.
-        strategy: `tf.distribute.Strategy` of the devices that share the work; the default one if not given.
-        stop_requested: float32 scalar variable of this process, 1 if it stop_requested to stop.
+        predictor: the network.
+        batch_size: images at a time on each device.
+        views: 1 for the central crop, or 10 for the views of section 4.1, whose probabilities are averaged.
+        strategy: the devices that share the work; TensorFlow's default strategy if not given.
+        stop_requested: float32 scalar variable of this process, 1 if it was asked to stop.
 
     Raises:
-        ValueError: if `views` is neither.
+        UserError: if `views` is neither 1 nor 10.
     """
 
     def __init__(
-        self, model, classes, resize_crop, mean, batch_size=64, views=1, strategy=None, stop_requested=None
-    ):  # fmt: skip
-        if views not in (1, image_functions.VIEWS):
-            raise ValueError(f"views must be 1 or 10. Received: views={views}")
-        self._model, self._classes, self._geometry, self._mean = model, classes, resize_crop, tf.constant(mean)
-        self._batch_size, self._views = batch_size, views
+        self,
+        predictor: Predictor,
+        batch_size: int = BATCH_SIZE,
+        views: int = 1,
+        strategy: tf.distribute.Strategy | None = None,
+        stop_requested: tf.Variable | None = None,
+    ) -> None:
+        check_views(views)
+        self._predictor, self._batch_size, self._views = predictor, batch_size, views
         self._strategy = strategy or tf.distribute.get_strategy()
         self._stop_requested = tf.zeros([]) if stop_requested is None else stop_requested
         self._step = tf.function(self._global_step, autograph=False, jit_compile=False)
 
-    def __call__(self, split, progress=lambda count, stop_requested: None, watch=None):
-        """Evaluates.
+    def __call__(
+        self,
+        split: Split,
+        progress: Callable[[int, bool], None] = lambda examples, stop_requested: None,
+        watch: Watch | None = None,
+    ) -> Metrics:
+        """Evaluates the network on a split.
 
         Args:
-            split: an `alexnet_tf.data.sources.Split`.
-            progress: called after each batch with the number of examples so far, and the sum of `stop_requested` over
-                all replicas.
+            split: labeled images.
+            progress: called after each batch with the number of examples so far, and whether any worker was asked to
+                stop.
             watch: called with images, labels, weights and probabilities of each batch of each local replica.
 
-        Returns:
-            `Result`.
-
         Raises:
-            ValueError: if no example could be read.
+            UserError: if no example is readable.
         """
-
-        def batches_of(context):
-            return pipeline.evaluation_batches(
-                split, self._classes, self._batch_size * context.num_replicas_in_sync, self._geometry,
-                whole_square=self._views > 1, shard=pipeline.Shard.of(context),
-            )  # fmt: skip
-
-        totals = tf.zeros([5], tf.float64)
-        for batch in self._strategy.distribute_datasets_from_function(batches_of):
-            found, probabilities = self._step(batch)
-            totals += found
+        totals = np.zeros(len(Sums._fields))
+        for batch in self._strategy.distribute_datasets_from_function(lambda context: self._batches(split, context)):
+            batch_totals, probabilities = self._step(batch)
+            *sums, stop_requested = batch_totals.numpy()
+            totals += sums
             if watch:
                 columns = (batch["image"], batch["label"], batch["weight"], probabilities)
-                for part in zip(*map(self._strategy.experimental_local_results, columns), strict=True):
-                    watch(*part)
-            progress(int(totals[3]), float(found[4]))
-        top1, top5, loss, count, _ = totals.numpy()
-        if count == 0:
-            raise ValueError("dataset has no readable example to evaluate. Received: none")
-        return Result(float(1 - top1 / count), float(1 - top5 / count), float(loss / count), int(count), self._views)
+                for replica in zip(*map(self._strategy.experimental_local_results, columns), strict=True):
+                    watch(*replica)
+            progress(int(Sums(*totals).examples), stop_requested > 0)
+        if not Sums(*totals).examples:
+            raise UserError("dataset must have a readable example to evaluate, got none")
+        return Sums(*totals).metrics(self._views)
 
-    def _global_step(self, batch):
+    def _batches(self, split: Split, context: tf.distribute.InputContext) -> tf.data.Dataset:
+        return pipeline.evaluation_batches(
+            split, len(self._predictor.class_names), self._batch_size * context.num_replicas_in_sync,
+            self._predictor.preprocessing, whole_square=self._views > 1, shard=pipeline.Shard.of(context),
+        )  # fmt: skip
+
+    def _global_step(self, batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         per_replica, probabilities = self._strategy.run(self._replica_step, args=(batch,))
         return self._strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None), probabilities
 
-    def _replica_step(self, batch):
-        images, crop = batch["image"], self._geometry.crop
-        if self._views > 1:
-            images = tf.reshape(image_functions.ten_views(images, crop), [-1, crop, crop, 3])
-        probabilities = self._model(image_functions.subtract_mean(images, self._mean), training=False)
-        probabilities = tf.reduce_mean(tf.reshape(probabilities, [-1, self._views, self._classes]), axis=1)
-        counted = sums(probabilities, batch["label"], batch["weight"])
-        return tf.concat([counted, [tf.cast(self._stop_requested, tf.float64)]], axis=0), probabilities
+    def _replica_step(self, batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        """The sums of a batch with the request to stop after them, and its probabilities."""
+        probabilities = self._predictor.view_probabilities(batch["image"], self._views)
+        sums = batch_sums(probabilities, batch["label"], batch["weight"])
+        return tf.concat([sums, [tf.cast(self._stop_requested, tf.float64)]], axis=0), probabilities
 
 
-def sums(probabilities, labels, weights):
-    """Weighted sums over a batch: top-1 right, top-5 right, negative log-likelihood, weights; float64 (4,)."""
-    classes = probabilities.shape[-1]
-    top1 = tf.math.in_top_k(labels, probabilities, 1)
-    top5 = tf.math.in_top_k(labels, probabilities, min(5, classes))
-    likelihood = tf.gather(probabilities, labels, axis=1, batch_dims=1)
-    rows = [tf.cast(top1, tf.float64), tf.cast(top5, tf.float64), -tf.math.log(tf.cast(likelihood, tf.float64) + 1e-30)]
-    rows.append(tf.ones_like(rows[0]))
-    return tf.linalg.matvec(tf.stack(rows), tf.cast(weights, tf.float64))
+def check_views(views: int) -> None:
+    """Raises UserError unless `views` is 1 or 10."""
+    if views not in (1, image_functions.VIEWS):
+        raise UserError(f"views must be 1 or {image_functions.VIEWS}, got {views}")
+
+
+def evaluate(
+    predictor: Predictor,
+    data: Dataset | Split,
+    batch_size: int = BATCH_SIZE,
+    views: int = 1,
+    progress: Callable[[int], None] = lambda examples: None,
+) -> Metrics:
+    """Evaluates a network on a split, or on the validation set of a dataset.
+
+    Args:
+        predictor: the network, e.g. `load_run(workdir).predictor()` or `open_predictor(path)`.
+        data: images whose labels are indices into `predictor.class_names`.
+        batch_size: images at a time.
+        views: 1 for the central crop, or 10 for the views of section 4.1, whose probabilities are averaged.
+        progress: called after each batch with the number of examples so far.
+
+    Raises:
+        UserError: if the dataset has other classes than the network, or no example is readable.
+    """
+    if batch_size < 1:
+        raise UserError(f"batch_size must be at least 1, got {batch_size}")
+    if isinstance(data, Dataset):
+        check_classes(predictor, data)
+    split = data.validation if isinstance(data, Dataset) else data
+    return Evaluator(predictor, batch_size, views)(split, lambda examples, stop_requested: progress(examples))
+
+
+def check_classes(predictor: Predictor, dataset: Dataset) -> None:
+    """Raises UserError if a dataset has other classes than a network, or the same in another order."""
+    if dataset.class_names != predictor.class_names:
+        raise UserError(
+            f"dataset must have the {len(predictor.class_names)} classes of {predictor.name!r} in the same order, got "
+            f"{dataset.name!r} with {len(dataset.class_names)} classes: {', '.join(dataset.class_names[:5])} …"
+        )

@@ -22,11 +22,9 @@ class Sums(NamedTuple):
 
     def metrics(self, views: int = 1) -> "Metrics":
         """The means over the examples; all NaN if there are none."""
-        share = 1 / self.examples if self.examples else float("nan")
-        return Metrics(
-            1 - float(self.top1_correct) * share, 1 - float(self.top5_correct) * share, float(self.loss) * share,
-            int(self.examples), views,
-        )  # fmt: skip
+        top1_correct, top5_correct, loss, examples = map(float, self)
+        count = examples or float("nan")
+        return Metrics(1 - top1_correct / count, 1 - top5_correct / count, loss / count, int(examples), views)
 
 
 @dataclasses.dataclass(frozen=True)

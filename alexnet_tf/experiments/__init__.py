@@ -1,1 +1,1 @@
-"""The paper's comparisons, run again: variants of one recipe, trained, measured, put side by side."""
+"""The paper's comparisons repeated: variants of one recipe are trained, evaluated and compared."""

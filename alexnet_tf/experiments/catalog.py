@@ -1,7 +1,9 @@
-"""The experiments, as a table."""
+"""The experiments, as data."""
 
 import dataclasses
+from typing import Any
 
+from alexnet_tf.errors import UserError
 from alexnet_tf.experiments.comparisons import average, compare, compare_views
 from alexnet_tf.experiments.experiment import Experiment
 from alexnet_tf.experiments.race import race
@@ -11,19 +13,22 @@ RELU_VS_TANH = Experiment(
     "relu_vs_tanh",
     "ReLU or tanh (Figure 1)",
     "section 3.1: a four-layer network on CIFAR-10 reaches 25 % training error six times faster with ReLUs than with "
-    "tanh; each at its own best rate, no regularization.",
-    # The published network and start without its regularization. Small batches, because epochs are what is counted.
+    "tanh; each at its own best learning rate, no regularization.",
+    # The published network and initialization without its regularization. Small batches, since epochs are counted.
     dataclasses.replace(RECIPES["four_layers"], batch_size=32, weight_decay=0.0, layer_decays=(), schedule="constant"),
     {"ReLU": {"activation": "relu"}, "tanh": {"activation": "tanh"}},
     race,
-    {"rates": (0.0003, 0.001, 0.003, 0.01, 0.03), "search": ((500, 2), (4218, 1)), "target": 0.25, "most_epochs": 60},
-    {"width": 0.5},
-    {"rates": (0.001, 0.003), "search": ((300, 1),), "target": 0.55, "most_epochs": 6},
-)
+    {
+        "learning_rates": (0.0003, 0.001, 0.003, 0.01, 0.03), "search": ((500, 2), (4218, 1)), "target": 0.25,
+        "max_epochs": 60,
+    },
+    quick={"width": 0.5},
+    quick_settings={"learning_rates": (0.001, 0.003), "search": ((300, 1),), "target": 0.55, "max_epochs": 6},
+)  # fmt: skip
 
-# What a quick one changes of the paper's recipe: a quarter of the width at the paper's network's smallest input, and a
-# start and an optimizer with which so small a network learns in a thousand steps.
-QUICK = {
+# What --quick changes in the paper's recipe: a quarter of the width, the smallest input size, and an initialization and
+# optimizer with which such a small network learns within a thousand steps.
+QUICK: dict[str, Any] = {
     "dataset": "tfds:cifar10", "image_size": 67, "width": 0.25, "initialization": "he", "dropout": 0.0,
     "batch_size": 64, "steps": 1000, "evaluate_every": 200, "optimizer": "adam", "learning_rate": 1e-3,
     "schedule": "linear", "warmup_steps": 20, "color_noise": False, "statistics_examples": 2000,
@@ -31,9 +36,9 @@ QUICK = {
 
 POOLING = Experiment(
     "pooling",
-    "Pools that overlap, or do not (section 3.4)",
-    "section 3.4: 3x3 windows at a stride of 2 lower the top-1 and top-5 errors by 0.4 and 0.3 points against 2x2 "
-    "windows, and overfit slightly less.",
+    "Overlapping or non-overlapping pooling (section 3.4)",
+    "section 3.4: 3x3 windows with a stride of 2 have 0.4 and 0.3 points less top-1 and top-5 error than 2x2 windows, "
+    "and overfit slightly less.",
     RECIPES["paper"],
     {"3x3, overlapping": {}, "2x2, not overlapping": {"pool_size": 2}},
     compare,
@@ -42,32 +47,29 @@ POOLING = Experiment(
 
 LRN = Experiment(
     "lrn",
-    "With and without response normalization (section 3.3)",
-    "section 3.3: it lowers the top-1 and top-5 errors by 1.4 and 1.2 points; a four-layer network on CIFAR-10 is "
-    "wrong on 13 % of the test images without it, and on 11 % with it.",
+    "With and without local response normalization (section 3.3)",
+    "section 3.3: normalization reduces the top-1 and top-5 errors by 1.4 and 1.2 points; a four-layer network on "
+    "CIFAR-10 has 13 % test error without it and 11 % with it.",
     RECIPES["paper"],
     {"with LRN": {}, "without LRN": {"normalization": False}},
     compare,
     quick=QUICK,
 )
 
-# All three in the form of the code that ran, which alone has a column of its own.
+# All three use the variant of the code that ran, since only that one has a single-column counterpart.
 TOWERS = Experiment(
     "towers",
     "Two towers, one tower, one column (section 3.2)",
-    "section 3.2: against a network with half as many kernels in each convolution, trained on one GPU, two towers "
-    "lower the top-1 and top-5 errors by 1.7 and 1.2 points.",
+    "section 3.2: two towers have 1.7 and 1.2 points less top-1 and top-5 error than a network with half as many "
+    "kernels in each convolution, trained on one GPU.",
     RECIPES["original"],
     {"two towers": {}, "one tower": {"towers": False}, "one column": {"preset": "one_column"}},
     compare,
     quick={
-        **QUICK,
-        "layer_learning_rates": (),
-        "color_noise_divisor": 1.0,
-        "color_noise_end_epoch": None,
+        **QUICK, "layer_learning_rates": (), "color_noise_divisor": 1.0, "color_noise_end_epoch": None,
         "crop_group_size": 1,
     },
-)
+)  # fmt: skip
 
 DROPOUT = Experiment(
     "dropout",
@@ -82,7 +84,7 @@ DROPOUT = Experiment(
 COLOR_NOISE = Experiment(
     "color_noise",
     "With and without color noise (section 4.1)",
-    "section 4.1: it lowers the top-1 error by over 1 point.",
+    "section 4.1: color noise reduces the top-1 error by over 1 point.",
     RECIPES["paper"],
     {"with color noise": {"color_noise": True}, "without color noise": {"color_noise": False}},
     compare,
@@ -92,7 +94,7 @@ COLOR_NOISE = Experiment(
 VIEWS = Experiment(
     "views",
     "One view or ten (section 4.1)",
-    "section 6: without the ten views, the top-1 and top-5 errors are 39.0 % and 18.3 %, with them 37.5 % and 17.0 % "
+    "section 6: with one view the top-1 and top-5 errors are 39.0 % and 18.3 %, with ten 37.5 % and 17.0 % "
     "(ILSVRC-2010).",
     RECIPES["paper"],
     {"network": {}},
@@ -103,7 +105,7 @@ VIEWS = Experiment(
 ENSEMBLE = Experiment(
     "ensemble",
     "One network or the mean of several (section 6)",
-    "section 6, Table 2: one network has 40.7 % top-1 and 18.2 % top-5 error, five together 38.1 % and 16.4 %.",
+    "section 6, Table 2: one network has 40.7 % top-1 and 18.2 % top-5 error, the mean of five 38.1 % and 16.4 %.",
     RECIPES["paper"],
     {"network": {}},
     average,
@@ -118,12 +120,12 @@ EXPERIMENTS = {
 }
 
 
-def get_experiment(name):
-    """Returns the `Experiment` of that name.
+def get_experiment(name: str) -> Experiment:
+    """Returns an experiment by its name.
 
     Raises:
-        ValueError: if there is none.
+        UserError: if there is no experiment of that name.
     """
     if name not in EXPERIMENTS:
-        raise ValueError(f"NAME must be an experiment: {', '.join(EXPERIMENTS)}. Received: {name!r}")
+        raise UserError(f"NAME must be one of {', '.join(EXPERIMENTS)}, got {name or 'none'}")
     return EXPERIMENTS[name]

@@ -1,33 +1,38 @@
-"""What an experiment is, and how its runs are trained so that an interrupted one continues."""
+"""What an experiment consists of, and the training of its runs, which resumes after an interruption."""
 
 import dataclasses
 import math
+import os
 import pathlib
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import keras
 
-from alexnet_tf.experiments.history import history
+from alexnet_tf.runs import layout
+from alexnet_tf.runs.metrics_log import read_metrics
 from alexnet_tf.runs.recipe import Recipe, read_recipe
-from alexnet_tf.runs.run import RESULT
-from alexnet_tf.training.loop import Options, train_and_evaluate
+from alexnet_tf.training.loop import train_and_evaluate
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """One comparison, as data.
+    """A comparison, as data.
 
     Attributes:
-        name: what `alexnet-tf experiment` takes.
-        summary: one line for the list of experiments.
+        name: for `alexnet-tf experiment NAME`.
+        summary: title of the report.
         paper: what the paper reports, a sentence or two.
-        recipe: `Recipe` that all variants share.
+        recipe: the recipe that all variants share.
         variants: {label: fields of the recipe that make the variant}.
-        conduct: called with a `Plan` and `settings` as keywords; trains, measures and returns an `Outcome`.
-        settings: what `conduct` needs besides.
-        quick: fields of the recipe with which it takes minutes on two CPU cores.
+        conduct: called with a `Plan` and `settings` as keywords; trains, evaluates and returns an `Outcome`.
+        settings: further arguments of `conduct`.
+        quick: fields of the recipe with which the experiment takes minutes on two CPU cores.
         quick_settings: what replaces `settings` then.
     """
 
@@ -35,15 +40,25 @@ class Experiment:
     summary: str
     paper: str
     recipe: Recipe
-    variants: dict
-    conduct: Callable
-    settings: dict = dataclasses.field(default_factory=dict)
-    quick: dict = dataclasses.field(default_factory=dict)
-    quick_settings: dict = dataclasses.field(default_factory=dict)
+    variants: Mapping[str, Mapping[str, Any]]
+    conduct: Callable[..., "Outcome"]
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    quick: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    quick_settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
-    def plan(self, out, dataset=None, quick=False, seed=0):
-        """The `Plan` of this experiment; raises ValueError for a field that is not allowed."""
-        fields = {**(self.quick if quick else {}), "seed": seed, "data_seed": seed}
+    def plan(self, out: str | os.PathLike, dataset: str | None = None, quick: bool = False, seed: int = 0) -> "Plan":
+        """Resolves the recipe and the settings.
+
+        Args:
+            out: directory for all runs and results.
+            dataset: replaces the recipe's dataset.
+            quick: use the small version.
+            seed: of all runs.
+
+        Raises:
+            UserError: if a field of the recipe is not allowed.
+        """
+        fields: dict[str, Any] = {**(self.quick if quick else {}), "seed": seed, "data_seed": seed}
         if dataset is not None:
             fields["dataset"] = dataset
         recipe = dataclasses.replace(self.recipe, **fields)
@@ -53,62 +68,62 @@ class Experiment:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """An experiment about to be made: resolved recipe and settings, the directory for all of it, and its size."""
+    """An experiment with its resolved recipe and settings, and the directory for its runs and results."""
 
     experiment: Experiment
     recipe: Recipe
-    settings: dict
+    settings: Mapping[str, Any]
     out: pathlib.Path
     quick: bool
 
     @property
-    def variants(self):
-        """{label: `Recipe`}."""
+    def variants(self) -> dict[str, Recipe]:
+        """{label: recipe}."""
         return {label: dataclasses.replace(self.recipe, **fields) for label, fields in self.experiment.variants.items()}
 
-    def conduct(self):
-        """Trains and measures; returns the `Outcome`."""
+    def conduct(self) -> "Outcome":
+        """Trains and evaluates all variants; finished runs are kept."""
         return self.experiment.conduct(self, **self.settings)
 
-    def workdir(self, label):
-        """The directory of a run, `two-towers` for `two towers`."""
+    def workdir(self, label: str) -> pathlib.Path:
+        """The directory of a run: `two-towers` for `two towers`."""
         return self.out / re.sub(r"[^\w.]+", "-", label)
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What came out.
+    """The result of an experiment.
 
     Attributes:
-        rows: list of dictionaries with the same keys, the lines of the table; shares and counts as plain numbers.
-        finding: what it says, in sentences.
-        draw: called with Matplotlib's `Figure`; draws the picture.
+        rows: the rows of the table, dictionaries with the same keys; errors as fractions.
+        conclusion: the result in sentences.
+        draw: makes the plot.
     """
 
-    rows: list
-    finding: str
-    draw: Callable
+    rows: list[dict[str, Any]]
+    conclusion: str
+    draw: Callable[[], "Figure"]
 
 
-def train(recipe, workdir):
-    """Trains a run to the end of its recipe, unless that was done before; raises as `train_and_evaluate` does."""
+def train(recipe: Recipe, workdir: pathlib.Path) -> None:
+    """Trains a run to the end of its recipe, unless it is finished; raises as `train_and_evaluate` does."""
     if is_finished(workdir, recipe):
         return
     print(f"run {workdir}", file=sys.stderr)
-    # Networks of the runs before would stay in memory otherwise.
+    # Without this, the networks of earlier runs stay in memory.
     keras.utils.clear_session()
-    train_and_evaluate(recipe, workdir, Options())
+    train_and_evaluate(recipe, workdir)
 
 
-def is_finished(workdir, recipe):
-    """Whether a directory holds a run of this recipe that came to its end, or further."""
-    if not (workdir / RESULT).is_file():
+def is_finished(workdir: pathlib.Path, recipe: Recipe) -> bool:
+    """Whether a directory holds a finished run of this recipe that is at least as long."""
+    if not (workdir / layout.RESULT).is_file():
         return False
-    found = dataclasses.replace(read_recipe(workdir), epochs=recipe.epochs, steps=recipe.steps)
-    last = history(workdir, "validation")[-1]
-    return found == recipe and (last.step >= recipe.steps if recipe.steps else last.epoch >= recipe.epochs)
+    trained = dataclasses.replace(read_recipe(workdir), epochs=recipe.epochs, steps=recipe.steps)
+    last = read_metrics(workdir, "validation")[-1]
+    return trained == recipe and (last["step"] >= recipe.steps if recipe.steps else last["epoch"] >= recipe.epochs)
 
 
-def percent(share, digits=2):
-    """A share as text: `12.34 %`; of a run that failed, infinity, `not finite`."""
-    return f"{100 * share:.{digits}f} %" if share < math.inf else "not finite"
+def percent(fraction: float, digits: int = 2) -> str:
+    """A fraction as text: `12.34 %`, or `not finite`."""
+    return f"{100 * fraction:.{digits}f} %" if fraction < math.inf else "not finite"

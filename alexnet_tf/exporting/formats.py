@@ -1,26 +1,33 @@
-"""The formats of an export: where each lies, how it is written and run, and how far it may be off."""
+"""The formats of an export: file names, error bounds, and how each is written and opened."""
 
 import dataclasses
+import functools
 import importlib.util
-from collections.abc import Callable
+import pathlib
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
+from alexnet_tf.errors import UserError
 from alexnet_tf.exporting import onnx, saved_model, tflite
-from alexnet_tf.inference import runners
+from alexnet_tf.inference.exported import SAVED_MODEL, OnnxPredictor, SavedModelPredictor, TFLitePredictor
+from alexnet_tf.inference.keras_predictor import KerasPredictor
+from alexnet_tf.inference.predictor import InputPreprocessing, Predictor
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What formats may need besides the classifier.
+    """What some formats need besides the network.
 
     Attributes:
+        calibration: uint8 (images, crop, crop, 3), training images from which `tflite_full_int8` takes the ranges of
+            activations.
         ten_views: whether the SavedModel gets a signature for the paper's ten views.
-        calibration: uint8 (count, crop, crop, 3), training images for `tflite_full_int8`.
     """
 
+    calibration: npt.NDArray[np.uint8]
     ten_views: bool = False
-    calibration: np.ndarray = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,57 +35,58 @@ class Format:
     """One format.
 
     Attributes:
-        file: its file or directory, below the export's directory.
-        bound: largest error of a probability, relative to the image's largest, that it may make.
-        write: from `Classifier`, path and `Options`; writes it.
-        open: from path and manifest to a `Runner`.
-        needs: packages that it takes, which an extra of its name installs.
-        default: whether an export has it without being asked.
+        file: its file or directory inside the export.
+        bound: largest allowed error of a probability, relative to the largest probability of the image.
+        write: writes the network to a path.
+        open: makes a `Predictor` of a path, class names and preprocessing.
+        packages: what writing needs besides this package's requirements; the extra of the format's name installs them.
+        default: whether an export has it unless formats are given.
     """
 
     file: str
     bound: float
-    write: Callable
-    open: Callable
-    needs: tuple = ()
+    write: Callable[[KerasPredictor, pathlib.Path, Options], None]
+    open: Callable[[pathlib.Path, Sequence[str], InputPreprocessing], Predictor]
+    packages: tuple[str, ...] = ()
     default: bool = True
 
 
-def _tflite(kind, bound, **settings):
-    def write(classifier, path, options):
-        path.write_bytes(tflite.convert(classifier, kind, options.calibration))
-
-    return Format(f"{kind.replace('tflite', 'model')}.tflite", bound, write, runners.tflite_runner, **settings)
+def _write_tflite(predictor: KerasPredictor, path: pathlib.Path, options: Options, name: str) -> None:
+    path.write_bytes(tflite.convert(predictor, name, options.calibration))
 
 
-def _write_saved_model(classifier, path, options):
-    saved_model.write(classifier, path, options.ten_views)
+def _write_saved_model(predictor: KerasPredictor, path: pathlib.Path, options: Options) -> None:
+    saved_model.write(predictor, path, options.ten_views)
 
 
-def _write_onnx(classifier, path, options):
-    path.write_bytes(onnx.convert(classifier))
+def _write_onnx(predictor: KerasPredictor, path: pathlib.Path, options: Options) -> None:
+    path.write_bytes(onnx.convert(predictor))
+
+
+def _tflite(name: str, bound: float, default: bool = True) -> Format:
+    write = functools.partial(_write_tflite, name=name)
+    return Format(f"{name.replace('tflite', 'model')}.tflite", bound, write, TFLitePredictor, default=default)
 
 
 FORMATS = {
-    "saved_model": Format("saved_model", 1e-4, _write_saved_model, runners.saved_model_runner),
+    "saved_model": Format(SAVED_MODEL, 1e-4, _write_saved_model, SavedModelPredictor),
     "tflite": _tflite("tflite", 1e-4),
     "tflite_float16": _tflite("tflite_float16", 2e-2),
     "tflite_int8": _tflite("tflite_int8", 2e-1),
-    # Integers throughout need a network with room for them: a very narrow one does not pass.
+    # Not a default: very narrow networks lose too much accuracy with integer activations to stay within the bound.
     "tflite_full_int8": _tflite("tflite_full_int8", 4e-1, default=False),
     "onnx": Format(
-        "model.onnx", 1e-4, _write_onnx, runners.onnx_runner, ("tf2onnx", "onnx", "onnxruntime"), default=False
+        "model.onnx", 1e-4, _write_onnx, OnnxPredictor, ("tf2onnx", "onnx", "onnxruntime"), default=False
     ),
 }  # fmt: skip
-DEFAULT_FORMATS = tuple(kind for kind, form in FORMATS.items() if form.default)
+DEFAULT_FORMATS = tuple(name for name, form in FORMATS.items() if form.default)
 
 
-def check(formats):
-    """Raises ValueError for a format that is not known, or whose packages are not installed."""
-    unknown = [kind for kind in formats if kind not in FORMATS]
-    if unknown or not formats:
-        raise ValueError(f"formats must be some of {', '.join(FORMATS)}. Received: formats={','.join(formats)}")
-    for kind in formats:
-        missing = [name for name in FORMATS[kind].needs if importlib.util.find_spec(name) is None]
+def check_formats(formats: Sequence[str]) -> None:
+    """Raises UserError for a format that is unknown or whose packages are not installed."""
+    if not formats or not set(formats) <= set(FORMATS):
+        raise UserError(f"formats must be some of {', '.join(FORMATS)}, got {', '.join(formats) or 'none'}")
+    for name in formats:
+        missing = [package for package in FORMATS[name].packages if importlib.util.find_spec(package) is None]
         if missing:
-            raise ValueError(f"formats={kind} needs {', '.join(missing)}: pip install 'alexnet-tf[{kind}]'")
+            raise UserError(f"formats={name} needs {', '.join(missing)}: pip install 'alexnet-tf[{name}]'")

@@ -1,137 +1,99 @@
-"""What lies beside the exported files: `manifest.json`, for programs, and `model_card.md`, for people."""
+"""Writes `manifest.json`, the description of an export for programs; `alexnet_tf.inference.manifest` reads it."""
 
 import hashlib
 import importlib.metadata
-import json
 import pathlib
 import platform
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from alexnet_tf.data import decoding
+from alexnet_tf.inference.keras_predictor import KerasPredictor
+from alexnet_tf.inference.manifest import CARD, MANIFEST, TEST_IMAGE
+from alexnet_tf.inference.predictor import InputPreprocessing, Predictor
 
-MANIFEST, CARD, LABELS, TEST_IMAGE = "manifest.json", "model_card.md", "labels.txt", "test_image.png"
 TOP = 5
 
 _PACKAGES = ("alexnet-tf", "tensorflow", "keras", "ai-edge-litert", "numpy")
 
 
-def describe(classifier, preset, about):
-    """The part of a manifest that is known before anything is exported.
+def manifest_fields(
+    predictor: KerasPredictor,
+    parity: list[dict[str, Any]],
+    images: int,
+    signatures: dict[str, Any],
+    about: dict[str, Any],
+    directory: pathlib.Path,
+) -> dict[str, Any]:
+    """The fields of a manifest.
 
     Args:
-        classifier: `Classifier`.
-        preset: name of the network.
-        about: dictionary with what is known of the training, kept as it is.
+        predictor: the network.
+        parity: the fields of the `Parity` of each format.
+        images: number of images that they were compared on.
+        signatures: tensor names of the SavedModel, if there is one.
+        about: facts about the training.
+        directory: the export, whose test image and exported files are written already.
     """
+    sizes = predictor.preprocessing
     return {
-        "preset": preset,
-        "classes": list(classifier.class_names),
-        "resize": classifier.resize,
-        "crop": classifier.crop,
-        "preprocessing": {
-            "1 decode": "JPEG, PNG, GIF (first frame) or BMP to RGB, uint8, 0 to 255, transparency dropped; a JPEG set "
-            f"upright by EXIF's orientation; at most {decoding.MAX_PIXELS} pixels, sides within 1:{decoding.MAX_ASPECT}",
-            "2 resize": f"the shorter side to {classifier.resize} pixels, the other in proportion, both rounded; "
-            "bilinear with anti-aliasing (a triangle filter as wide as the reduction), half-pixel centers; rounded to "
-            "uint8",
-            "3 crop": f"the central {classifier.resize} by {classifier.resize}, and of that the central "
-            f"{classifier.crop} by {classifier.crop}; where a margin is odd, a pixel nearer to the top and left",
-            "4 mean": "subtracted inside every exported file, which take uint8",
-        },
+        "preset": predictor.model.name.removeprefix("alexnet_"),
+        "parameters": predictor.model.count_params(),
+        "classes": list(predictor.class_names),
+        "resize": sizes.resize,
+        "crop": sizes.crop,
+        "preprocessing": _preprocessing_steps(sizes),
         "versions": {name: importlib.metadata.version(name) for name in _PACKAGES}
         | {"python": platform.python_version(), "machine": platform.machine()},
         "about": about,
+        **({"signatures": signatures} if signatures else {}),
+        "parity_images": images,
+        "parity": parity,
+        "test": expected_prediction(predictor, (directory / TEST_IMAGE).read_bytes()),
+        "files": file_entries(directory),
     }
 
 
-def labels(class_names):
+def _preprocessing_steps(sizes: InputPreprocessing) -> dict[str, str]:
+    return {
+        "1 decode": "JPEG, PNG, GIF (first frame) or BMP to RGB, uint8, 0 to 255, transparency dropped; a JPEG rotated "
+        f"as its EXIF orientation says; at most {decoding.MAX_PIXELS} pixels, sides within 1:{decoding.MAX_ASPECT}",
+        "2 resize": f"the shorter side to {sizes.resize} pixels, the other in proportion, both rounded; bilinear with "
+        "anti-aliasing (a triangle filter as wide as the reduction), half-pixel centers; rounded to uint8",
+        "3 crop": f"the central {sizes.resize} by {sizes.resize}, and of that the central {sizes.crop} by "
+        f"{sizes.crop}; where a margin is odd, one pixel nearer to the top and left",
+        "4 mean": "subtracted inside every exported file, which take uint8",
+    }
+
+
+def labels_text(class_names: Sequence[str]) -> str:
     """The text of `labels.txt`: one class name a line, in the order of the outputs."""
     return "\n".join(class_names) + "\n"
 
 
-def test_of(runner, pixels):
-    """The manifest's own test: an image, as a PNG file's bytes, and the answer that is expected."""
-    encoded = tf.io.encode_png(pixels).numpy()
-    return encoded, {"image": TEST_IMAGE, **best(runner.classify(encoded), runner.class_names)}
-
-
-def best(probabilities, class_names):
-    """The labels and probabilities of the best classes."""
-    order = np.argsort(probabilities)[::-1][:TOP]
+def expected_prediction(predictor: Predictor, encoded: bytes) -> dict[str, Any]:
+    """The best classes of the test image, given as the bytes of its file."""
+    probabilities = predictor.predict(encoded)
+    best = np.argsort(probabilities)[::-1][:TOP]
     return {
-        "labels": [class_names[index] for index in order],
-        "probabilities": [float(probabilities[index]) for index in order],
+        "image": TEST_IMAGE,
+        "labels": [predictor.class_names[index] for index in best],
+        "probabilities": [float(probabilities[index]) for index in best],
     }
 
 
-def hashes(directory):
-    """{path below the directory: {"sha256", "bytes"}} of all files but the manifest and the card."""
-    found = {}
-    for file in sorted(pathlib.Path(directory).rglob("*")):
-        name = file.relative_to(directory).as_posix()
-        if file.is_file() and name not in (MANIFEST, CARD):
-            data = file.read_bytes()
-            found[name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-    return found
+def file_entries(directory: pathlib.Path) -> dict[str, dict[str, str | int]]:
+    """{path inside the directory: its hash and size} of all files but the manifest and the model card."""
+    files = {file.relative_to(directory).as_posix(): file for file in sorted(directory.rglob("*")) if file.is_file()}
+    return {
+        name: {"sha256": sha256_of(file), "bytes": file.stat().st_size}
+        for name, file in files.items()
+        if name not in (MANIFEST, CARD)
+    }
 
 
-def read(directory):
-    """The manifest of an export.
-
-    Raises:
-        ValueError: if there is none, or it is not one that `export` wrote.
-    """
-    file = pathlib.Path(directory) / MANIFEST
-    try:
-        manifest = json.loads(file.read_text())
-        manifest["parity"], manifest["crop"], manifest["classes"]  # noqa: B018 - whether they are there
-    except FileNotFoundError as error:
-        raise ValueError(f"{str(directory)!r} must hold an export's {MANIFEST}. Received: none") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{str(file)!r} is not a manifest that alexnet-tf export wrote") from error
-    return manifest
-
-
-def card(manifest):
-    """The model card's text, Markdown."""
-    about = manifest["about"]
-    rows = "\n".join(
-        f"| {row['format']} | {row['megabytes']:.1f} | {row['relative_error']:.1e} | {row['top1_agreement']:.1%} | "
-        f"{row['milliseconds']:.0f} |"
-        for row in manifest["parity"]
-    )
-    steps = "\n".join(f"{name}: {text}.  " for name, text in manifest["preprocessing"].items())
-    known = "\n".join(f"- {name}: {value}" for name, value in about.items()) or "- nothing was recorded"
-    classes = manifest["classes"]
-    return f"""# AlexNet, preset {manifest["preset"]}
-
-The network of Krizhevsky, Sutskever and Hinton (2012), exported by alexnet-tf
-{manifest["versions"]["alexnet-tf"]}. It names one of {len(classes)} classes for an RGB photograph:
-{", ".join(classes[:10])}{" …" if len(classes) > 10 else ""}.
-
-## Training and error
-
-{known}
-
-## Preprocessing
-
-{steps}
-
-## Files
-
-| format | MB | largest relative error against Keras | same first label | ms an image |
-|---|---|---|---|---|
-{rows}
-
-Compared on {manifest["images"]} images of the validation split, timed where they were exported.
-`alexnet-tf verify` repeats the test with `{TEST_IMAGE}` on another machine.
-
-## License and limits
-
-The code is under Apache-2.0. The license of the weights follows from the data that they
-were trained on, which is for you to check. The network always answers with one of its
-classes, also for images that show none of them; its probabilities are not calibrated; and
-it knows no more than its training set, with that set's gaps and prejudices.
-"""
+def sha256_of(file: pathlib.Path) -> str:
+    """The SHA-256 of a file in hexadecimal digits; empty if there is no such file."""
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""

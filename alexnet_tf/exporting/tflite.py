@@ -1,14 +1,21 @@
-"""Converts a classifier to a TFLite file, preprocessing of pixels inside."""
+"""Conversion to TensorFlow Lite, with the preprocessing of pixels inside."""
 
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from alexnet_tf.exporting import tflite_metadata
+from alexnet_tf.inference.keras_predictor import KerasPredictor
+from alexnet_tf.inference.stderr_filter import without_stderr_lines
 from alexnet_tf.models.layers import lowered
 
 _OPTIMIZED = [tf.lite.Optimize.DEFAULT]
 # Integers where TensorFlow Lite has them; LRN stays in float.
 _INTEGERS = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.lite.OpsSet.TFLITE_BUILTINS]
-_SETTINGS = {
+_SETTINGS: dict[str, dict[str, Any]] = {
     "tflite": {},
     "tflite_float16": {"optimizations": _OPTIMIZED, "supported_types": [tf.float16]},
     "tflite_int8": {"optimizations": _OPTIMIZED},
@@ -16,28 +23,38 @@ _SETTINGS = {
 }
 
 
-def convert(classifier, kind, calibration=()):
-    """The bytes of a TFLite file: input `image` uint8 (1, crop, crop, 3), output probabilities float32 (1, classes).
+def convert(predictor: KerasPredictor, name: str, calibration: npt.NDArray[np.uint8] | None = None) -> bytes:
+    """Converts a network to the bytes of a TFLite file.
 
-    Names and labels are in its metadata.
+    Its input is `image` uint8 (1, crop, crop, 3), its output the probabilities, float32 (1, classes). Its metadata have
+    names and labels.
 
     Args:
-        classifier: `Classifier`.
-        kind: `tflite`, `tflite_float16`, `tflite_int8`, which quantizes weights and keeps activations in float, or
+        predictor: the network.
+        name: `tflite`, `tflite_float16`, `tflite_int8`, which quantizes weights and keeps activations in float, or
             `tflite_full_int8`, which quantizes both.
-        calibration: uint8 (count, crop, crop, 3), real images that show `tflite_full_int8` how large activations get.
+        calibration: uint8 (images, crop, crop, 3), real images from which `tflite_full_int8` takes the ranges of
+            activations.
     """
-    # One grouped operation; split towers would slice their kernel again at every call.
-    with lowered(classifier.model, "grouped"):
-        function = tf.function(lambda image: classifier.probabilities(image), jit_compile=False)
-        concrete = function.get_concrete_function(classifier.image_spec(1))
+    # One grouped operation; separate towers would slice their kernel again at every call.
+    with lowered(predictor.model, "grouped"):
+        function = tf.function(lambda image: predictor.probabilities(image), jit_compile=False)
+        concrete = function.get_concrete_function(predictor.image_spec(1))
     holder = tf.Module()  # The converter does not find the variables of a Keras model.
-    holder.variables_of_model = [variable.value for variable in classifier.model.variables]
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], holder)
-    settings = _SETTINGS[kind]
-    converter.optimizations = settings.get("optimizations", [])
-    converter.target_spec.supported_types = settings.get("supported_types", [])
-    if "supported_ops" in settings:
-        converter.target_spec.supported_ops = settings["supported_ops"]
-        converter.representative_dataset = lambda: ([image[None]] for image in calibration)
-    return tflite_metadata.add(converter.convert(), classifier)
+    holder.variables_of_model = [variable.value for variable in predictor.model.variables]
+    settings = _SETTINGS[name]
+    # The converter prints these at every call, whatever the log level.
+    with without_stderr_lines("fully_quantize: |INFO: |WARNING: All log messages|[IW][0-9]{4} "):
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], holder)
+        converter.optimizations = settings.get("optimizations", [])
+        converter.target_spec.supported_types = settings.get("supported_types", [])
+        if "supported_ops" in settings:
+            converter.target_spec.supported_ops = settings["supported_ops"]
+            converter.representative_dataset = lambda: _calibration_inputs(calibration)
+        content = converter.convert()
+    return tflite_metadata.add(content, predictor)
+
+
+def _calibration_inputs(images: npt.NDArray[np.uint8] | None) -> Iterator[list[npt.NDArray[np.uint8]]]:
+    for image in () if images is None else images:
+        yield [image[None]]

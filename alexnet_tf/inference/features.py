@@ -1,188 +1,136 @@
-"""What a network's inner layers say of images, for search, clustering and detectors."""
+"""Writes the output of a layer for the images of splits, for search, clustering and detectors."""
 
 import contextlib
+import os
 import pathlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
-from alexnet_tf.data import pipeline
-from alexnet_tf.data.images import ResizeCrop
-from alexnet_tf.data.sources import name_of
-from alexnet_tf.exporting import manifest
-from alexnet_tf.inference.predictor import check_layer
-from alexnet_tf.inference.runners import saved_model_of
+from alexnet_tf.data.sources import Split, name_of
+from alexnet_tf.errors import SaveError, UserError
+from alexnet_tf.inference.predict_split import predict_split
+from alexnet_tf.inference.predictor import Predictor
+from alexnet_tf.storage import atomic_write
 
-BATCH = 64
 SUFFIXES = (".npz", ".tfrecord")
 
+_Write = Callable[[list[str], npt.NDArray[np.int64], npt.NDArray[np.float32]], None]
 
-class Extractor:
-    """Gives one layer's output.
 
-    Args:
-        run: from uint8 (batch, crop, crop, 3) to float32 (batch, ...).
-        resize_crop: `ResizeCrop`.
+class Written(NamedTuple):
+    """What `write_features` wrote.
+
+    Attributes:
+        images: how many images have features.
+        shape: of the features of one image.
+        unreadable: names of the images that have none.
     """
 
-    def __init__(self, run, resize_crop):
-        self._run, self._geometry = run, resize_crop
-
-    def of_split(self, split, part, classes):
-        """The features of all images of a split that can be read, in the split's order, a batch at a time.
-
-        Args:
-            split: an `alexnet_tf.data.sources.Split`.
-            part: for the names of images that have none, e.g. `"train"`.
-            classes: number of classes of the split.
-
-        Yields:
-            A list of names, labels int64 (images,), features float32 (images, ...), and how many images were seen.
-        """
-        batches = pipeline.evaluation_batches(split, classes, min(BATCH, split.count), self._geometry)
-        seen = 0
-        for batch in batches:
-            good = batch["weight"].numpy() > 0
-            names = [name_of(split, part, seen + index) for index in np.flatnonzero(good)]
-            features = np.asarray(self._run(batch["image"]), np.float32)[good]
-            seen += len(good)
-            yield names, batch["label"].numpy()[good], features, min(seen, split.count)
+    images: int
+    shape: tuple[int, ...]
+    unreadable: list[str]
 
 
-def classifier_extractor(classifier, layer):
-    """An `Extractor` over a `Classifier`; see `Classifier.outputs` for the layers.
+def write_features(
+    predictor: Predictor,
+    layer: str,
+    splits: Mapping[str, Split],
+    out: str | os.PathLike,
+    class_names: Sequence[str] | None = None,
+    progress: Callable[[int], None] = lambda count: None,
+) -> Written:
+    """Writes a layer's output for all readable images of splits, one split after the other.
 
-    Raises:
-        ValueError: if there is no such layer.
-    """
-    check_layer(layer, classifier.outputs)
-    run = tf.function(lambda pixels: classifier.layers(pixels, layer)[layer], jit_compile=False)
-    return Extractor(run, classifier.resize_crop)
-
-
-def saved_model_extractor(path, layer):
-    """An `Extractor` over an export that has a SavedModel: `pool5`, `fc7`, `logits` or `probabilities`.
-
-    Raises:
-        ValueError: if it is none, or there is no such layer.
-    """
-    directory = saved_model_of(path)
-    if directory is None:
-        raise ValueError(f"model must be a run's workdir, or an export with a SavedModel. Received: {str(path)!r}")
-    description = manifest.read(directory.parent)
-    signatures = tf.saved_model.load(str(directory)).signatures
-    outputs = {key: sorted(signatures[key].structured_outputs) for key in ("features", "pixels")}
-    known = {name: signatures[key] for key, names in outputs.items() for name in names}
-    check_layer(layer, known)
-    resize_crop = ResizeCrop(description["resize"], description["crop"])
-    return Extractor(lambda pixels: known[layer](image=pixels)[layer], resize_crop)
-
-
-def extract(extractor, splits, out, class_names=None, progress=lambda count: None):
-    """Writes the features of all images that can be read.
-
-    Args:
-        extractor: `Extractor`.
-        splits: {name of the part: `alexnet_tf.data.sources.Split`}, written one after the other.
-        out, class_names: as for `writing`.
-        progress: called after each batch with the number of images so far.
-
-    Returns:
-        How many images were written, the shape of one's features, and the names of those that could not be read.
-
-    Raises:
-        ValueError: if none could be read; nothing is written.
-    """
-    written, seen = 0, 0
-    with writing(out, class_names) as write:
-        for part, split in splits.items():
-            for names, labels, features, count in extractor.of_split(split, part, len(class_names or "?")):
-                write(names, labels, features)
-                written, shape = written + len(names), features.shape[1:]
-                progress(seen + count)
-            seen += split.count
-        if not written:
-            raise ValueError(f"none of the {seen} images can be read; nothing is written")
-    return written, shape, [name for split in splits.values() for name in sorted(split.skipped)]
-
-
-def check_suffix(out):
-    """Raises ValueError if features are not written as such a file."""
-    if pathlib.Path(out).suffix not in SUFFIXES:
-        raise ValueError(f"out must end in {' or '.join(SUFFIXES)}. Received: out={str(out)!r}")
-
-
-@contextlib.contextmanager
-def writing(out, class_names=None):
-    """Within the context, what is given to `write(names, labels, features)` goes to a file, seen only when whole.
-
-    `.npz` is kept in memory up to the end and has `files` str (images,), `features` float32 (images, ...), and with
-    class names `labels` int64 (images,) and `class_names` str (classes,). `.tfrecord` has an `Example` for each image
+    A `.npz` file is built in memory and has `files` str (images,), `features` float32 (images, ...), and with class
+    names `labels` int64 (images,) and `class_names` str (classes,). A `.tfrecord` file has an `Example` for each image
     with `file` bytes, `features` floats, `shape` ints, and with class names `label` int and `class` bytes.
 
     Args:
-        out: the file's name; a previous one is replaced.
-        class_names: tuple of str, None where labels mean nothing.
+        predictor: the network.
+        layer: one of `predictor.layer_names`.
+        splits: {name of the split, e.g. `"train"`: split}.
+        out: file to write, `.npz` or `.tfrecord`; an existing one is replaced.
+        class_names: names of the splits' classes; None if their labels have no meaning.
+        progress: called after each batch with the number of images so far.
+
+    Raises:
+        UserError: if there is no such layer, `out` has another suffix, or no image is readable; nothing is written.
+        SaveError: if the file cannot be written.
     """
-    out = pathlib.Path(out)
-    partial = out.with_name(f"{out.name}.new")
-    writer = (_Npz if out.suffix == ".npz" else _TFRecord)(partial, class_names)
-    try:
-        yield writer.write
-        writer.close()
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
+    check_suffix(out)
+    predictor.check_layer(layer)
+    seen, images = 0, 0
+    shape: tuple[int, ...] = ()
+    writing = _writing_npz if pathlib.Path(out).suffix == ".npz" else _writing_tfrecord
+    with atomic_write(out) as partial, writing(partial, class_names) as write:
+        for part, split in splits.items():
+            batches = predict_split(
+                predictor, split, layer, classes=len(class_names or "?"),
+                progress=lambda count, seen=seen: progress(seen + count),  # type: ignore[misc]
+            )  # fmt: skip
+            for _, labels, indices, features in batches:
+                write([name_of(split, part, index) for index in indices], labels, features)
+                images, shape = images + len(labels), features.shape[1:]
+            seen += split.count
+        if not images:
+            raise UserError(f"none of the {seen} images can be read; nothing is written")
+    return Written(images, shape, [name for split in splits.values() for name in sorted(split.skipped)])
 
 
-class _Npz:
-    def __init__(self, path, class_names):
-        self._path, self._class_names, self._batches = path, class_names, []
-
-    def write(self, names, labels, features):
-        self._batches.append((names, labels, features))
-
-    def close(self):
-        names, labels, features = (np.concatenate(column) for column in zip(*self._batches, strict=True))
-        arrays = {"files": names.astype(str), "features": features}
-        if self._class_names is not None:
-            arrays |= {"labels": labels, "class_names": np.array(self._class_names)}
-        with open(self._path, "wb") as file:
-            np.savez(file, **arrays)
-
-
-class _TFRecord:
-    def __init__(self, path, class_names):
-        self._class_names, self._writer = class_names, tf.io.TFRecordWriter(str(path))
-
-    def write(self, names, labels, features):
-        for name, label, feature in zip(names, labels, features, strict=True):
-            values = {
-                "file": _feature("bytes_list", [name.encode()]),
-                "features": _feature("float_list", feature.ravel()),
-                "shape": _feature("int64_list", feature.shape),
-            }
-            if self._class_names is not None:
-                values["label"] = _feature("int64_list", [label])
-                values["class"] = _feature("bytes_list", [self._class_names[label].encode()])
-            example = tf.train.Example(features=tf.train.Features(feature=values))
-            with _os_errors():
-                self._writer.write(example.SerializeToString())
-
-    def close(self):
-        with _os_errors():
-            self._writer.close()
+def check_suffix(out: str | os.PathLike) -> None:
+    """Raises UserError unless features can be written to a file of that name."""
+    if pathlib.Path(out).suffix not in SUFFIXES:
+        raise UserError(f"out must end in {' or '.join(SUFFIXES)}, got {str(out)!r}")
 
 
 @contextlib.contextmanager
-def _os_errors():
-    """Makes an OSError of TensorFlow's own errors: a full disk is of one kind, a quota of another."""
+def _writing_npz(path: pathlib.Path, class_names: Sequence[str] | None) -> Iterator[_Write]:
+    """Yields a function that takes names, labels and features of a batch; writes the file if the block succeeds."""
+    batches: list[tuple] = []
+    yield lambda *batch: batches.append(batch)
+    names, labels, features = (np.concatenate(column) for column in zip(*batches, strict=True))
+    arrays = {"files": names.astype(str), "features": features}
+    if class_names is not None:
+        arrays |= {"labels": labels, "class_names": np.array(class_names)}
+    np.savez(path, allow_pickle=False, **arrays)
+
+
+@contextlib.contextmanager
+def _writing_tfrecord(path: pathlib.Path, class_names: Sequence[str] | None) -> Iterator[_Write]:
+    """As `_writing_npz`, but every batch is written at once."""
+
+    def write(names: list[str], labels: npt.NDArray[np.int64], features: npt.NDArray[np.float32]) -> None:
+        for name, label, feature in zip(names, labels, features, strict=True):
+            values = {
+                "file": _bytes(name),
+                "features": tf.train.Feature(float_list=tf.train.FloatList(value=feature.ravel())),
+                "shape": tf.train.Feature(int64_list=tf.train.Int64List(value=feature.shape)),
+            }
+            if class_names is not None:
+                values["label"] = tf.train.Feature(int64_list=tf.train.Int64List(value=[label]))
+                values["class"] = _bytes(class_names[label])
+            example = tf.train.Example(features=tf.train.Features(feature=values))
+            with _save_errors(path):
+                writer.write(example.SerializeToString())
+
+    writer = tf.io.TFRecordWriter(str(path))
+    yield write
+    with _save_errors(path):
+        writer.close()
+
+
+@contextlib.contextmanager
+def _save_errors(path: pathlib.Path) -> Iterator[None]:
+    """Turns the errors of TensorFlow's writer into SaveError: a full disk and a quota raise different ones."""
     try:
         yield
     except tf.errors.OpError as error:
-        raise OSError(f"features cannot be written: {error.message}") from error
+        raise SaveError(f"{str(path)!r} cannot be written: {error.message}") from error
 
 
-def _feature(kind, values):
-    message = {"bytes_list": tf.train.BytesList, "float_list": tf.train.FloatList, "int64_list": tf.train.Int64List}
-    return tf.train.Feature(**{kind: message[kind](value=values)})
+def _bytes(text: str) -> tf.train.Feature:
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[text.encode()]))

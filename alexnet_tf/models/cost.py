@@ -1,45 +1,82 @@
-"""What a network costs: output shapes, weights and multiply-adds, counted on the built model."""
+"""What a network costs, counted from its preset: output shapes, parameters, multiply-adds and the smallest input."""
 
 import dataclasses
+import itertools
 import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from alexnet_tf.models.builder import AlexNet
+from alexnet_tf.errors import UserError
+from alexnet_tf.models.preset import Preset
+from alexnet_tf.models.presets import get_preset
+from alexnet_tf.models.specs import Flatten, LayerSpec, Shape, WeightedSpec
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """A weighted layer.
+    """A convolution or dense layer.
 
     Attributes:
         name: `conv1` … `fc8`.
-        output_shape: without the batch; what follows up to the next weighted layer is not counted in.
-        weights: kernel and biases, and those of a normalization that follows.
-        multiply_adds: of one image's forward pass, biases left out.
+        output_shape: of the layer itself, without the batch.
+        parameters: kernel and biases, and those of a normalization that follows.
+        multiply_adds: of one image's forward pass, without the biases.
     """
 
     name: str
-    output_shape: tuple
-    weights: int
+    output_shape: Shape
+    parameters: int
     multiply_adds: int
 
 
-def stages(preset):
-    """The weighted layers of a `Preset` at its own input size, as a list of `Stage`."""
-    model = AlexNet(preset, classes=preset.layers[-1].units)
-    found = []
-    for layer in model.layers:
-        if hasattr(layer, "kernel"):
-            shape = tuple(layer.output.shape[1:])
-            multiply_adds = math.prod(shape[:-1]) * math.prod(layer.kernel.shape)
-            found.append(Stage(layer.name, shape, layer.count_params(), multiply_adds))
-        elif layer.trainable_weights:  # A normalization's belong to the layer before it.
-            own = sum(math.prod(variable.shape) for variable in layer.trainable_weights)
-            found[-1] = dataclasses.replace(found[-1], weights=found[-1].weights + own)
-    return found
+def stages(preset: Preset) -> list[Stage]:
+    """The convolutions and dense layers of a preset at its own input size."""
+    stages: list[Stage] = []
+    shape: Shape = (preset.input_size, preset.input_size, preset.channels)
+    for spec in preset.layers:
+        parameters, output = spec.parameters(shape), spec.output_shape(shape)
+        if isinstance(spec, WeightedSpec):
+            multiply_adds = math.prod(output[:-1]) * math.prod(spec.kernel_shape(shape))
+            stages.append(Stage(spec.name, output, parameters, multiply_adds))
+        elif parameters:
+            stages[-1] = dataclasses.replace(stages[-1], parameters=stages[-1].parameters + parameters)
+        shape = output
+    return stages
 
 
-def towers(model):
-    """The number of towers that a network's channels are divided into: the most groups of any convolution."""
+def minimum_input_size(preset: str | Preset) -> int:
+    """The smallest height and width in pixels for which every layer of a preset has an output."""
+    preset = get_preset(preset)
+    maps = list(itertools.takewhile(lambda spec: not isinstance(spec, Flatten), preset.layers))
+    return next(side for side in itertools.count(1) if _has_outputs(maps, (side, side, preset.channels)))
+
+
+def _has_outputs(specs: Iterable[LayerSpec], shape: Shape) -> bool:
+    for spec in specs:
+        shape = spec.output_shape(shape)
+        if min(shape) < 1:
+            return False
+    return True
+
+
+def check_input_size(preset: str | Preset, height: int, width: int) -> None:
+    """Checks the size of a preset's input before anything is built.
+
+    Raises:
+        UserError: if either side, in pixels, is too small.
+    """
+    preset = get_preset(preset)
+    smallest = minimum_input_size(preset)
+    if min(height, width) < smallest:
+        size = f"{height}" if height == width else f"{height} by {width}"
+        raise UserError(f"image_size must be at least {smallest} for preset {preset.name!r}, got {size}")
+
+
+def towers(model: "keras.Model") -> int:
+    """The number of towers of a network: the most groups of any of its convolutions."""
     return max(
         (layer.groups for layer in model.layers if hasattr(layer, "groups") and hasattr(layer, "kernel")), default=1
     )

@@ -1,30 +1,36 @@
 """The layers that Keras lacks, as registered and serializable Keras layers."""
 
 import contextlib
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from alexnet_tf.errors import UserError
+
 LOWERINGS = ("split", "grouped")
+# (batch, height, width, channels); None where it is unknown.
+Shape = tuple[int | None, ...]
 
 
 @keras.saving.register_keras_serializable("alexnet_tf")
 class GroupedConv2D(keras.layers.Conv2D):
-    """`keras.layers.Conv2D` whose grouped case is lowered to what runs fastest.
+    """`keras.layers.Conv2D` with a faster lowering of grouped convolutions.
 
-    Keras compiles a grouped convolution with XLA on every device, which on a CPU is several times slower than one
-    plain convolution a group. Same variables, same names, same numbers; only the operations differ.
+    Keras compiles a grouped convolution with XLA on every device. On a CPU that is several times slower than one plain
+    convolution per group. Variables, names and numbers are those of Keras; only the operations differ.
 
     Shapes: (batch, height, width, channels) to (batch, new height, new width, filters), the layer's compute dtype.
 
     Args:
-        lowering: how `groups > 1` is computed. `"split"`: one convolution a group, then concatenated; right for
-            training, for a SavedModel and for converters. `"grouped"`: one operation whose kernel shape implies
-            the groups; right for TFLite, where it becomes a single CONV_2D.
+        lowering: how `groups > 1` is computed. `"split"`: one convolution per group, concatenated; for training, a
+            SavedModel and converters. `"grouped"`: one operation whose kernel shape implies the groups; for TFLite,
+            where it becomes a single CONV_2D.
         *args, **kwargs: as `keras.layers.Conv2D`; `data_format` must be `"channels_last"`.
 
     Raises:
-        ValueError: if `lowering` is unknown or the data format is not channels last.
+        UserError: if `lowering` is unknown or the data format is not channels last.
 
     Example:
         >>> GroupedConv2D(256, 5, padding="same", groups=2)(tf.zeros([1, 27, 27, 96])).shape
@@ -33,15 +39,15 @@ class GroupedConv2D(keras.layers.Conv2D):
     Reference: section 3.5 of the paper (the two towers).
     """
 
-    def __init__(self, *args, lowering="split", **kwargs):
+    def __init__(self, *args: Any, lowering: str = "split", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if lowering not in LOWERINGS:
-            raise ValueError(f"lowering must be one of {LOWERINGS}. Received: lowering={lowering!r}")
+            raise UserError(f"lowering must be one of {', '.join(LOWERINGS)}, got {lowering!r}")
         if self.data_format != "channels_last":
-            raise ValueError(f"data_format must be 'channels_last'. Received: data_format={self.data_format!r}")
+            raise UserError(f"data_format must be 'channels_last', got {self.data_format!r}")
         self.lowering = lowering
 
-    def convolution_op(self, inputs, kernel):
+    def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         if self.groups == 1:
             return super().convolution_op(inputs, kernel)
         if self.lowering == "grouped":
@@ -53,16 +59,16 @@ class GroupedConv2D(keras.layers.Conv2D):
         )
         return tf.concat([self._convolve(*tower) for tower in towers], axis=-1)
 
-    def _convolve(self, inputs, kernel):
+    def _convolve(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         return tf.nn.conv2d(inputs, kernel, self.strides, self.padding.upper(), dilations=self.dilation_rate)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "lowering": self.lowering}
 
 
 @contextlib.contextmanager
-def lowered(model, lowering):
-    """Within the context, whatever is traced of `model` uses that lowering of its grouped convolutions."""
+def lowered(model: keras.Model, lowering: str) -> Iterator[keras.Model]:
+    """Within the context, functions traced from `model` use that lowering of its grouped convolutions."""
     layers = [layer for layer in model.layers if isinstance(layer, GroupedConv2D)]
     before = [layer.lowering for layer in layers]
     try:
@@ -78,20 +84,20 @@ def lowered(model, lowering):
 class LocalResponseNormalization(keras.layers.Layer):
     """Divides each activation by `(bias + alpha * Σ a²) ** beta`, the sum over neighboring channels.
 
-    Computed by `tf.nn.local_response_normalization`, in float32 under every policy: in float16 that operation
-    returns 0 or NaN from activations of about 250 on, and on a CPU it has no bfloat16 kernel.
+    Computed by `tf.nn.local_response_normalization`, in float32 under every policy: in float16 that operation returns
+    0 or NaN for activations above about 250, and on a CPU it has no bfloat16 kernel.
 
     Shapes: (batch, height, width, channels), unchanged; the layer's compute dtype.
 
     Args:
-        depth_radius: neighbors on each side; n = 2 * depth_radius + 1 channels are summed.
+        depth_radius: neighbors on each side; the sum is over n = 2 * depth_radius + 1 channels.
         bias: the paper's k.
         alpha: the paper's α, not divided by n.
         beta: the exponent.
-        groups: number of towers; sums do not reach from one tower into another.
+        groups: number of towers; each is normalized separately.
 
     Raises:
-        ValueError: if the channels cannot be divided among the groups.
+        UserError: if the channels cannot be divided among the groups.
 
     Example:
         >>> LocalResponseNormalization(groups=2)(tf.ones([1, 55, 55, 96])).shape
@@ -100,7 +106,15 @@ class LocalResponseNormalization(keras.layers.Layer):
     Reference: section 3.3 of the paper; `layers/layers-145.cfg` for the towers.
     """
 
-    def __init__(self, depth_radius=2, bias=2.0, alpha=1e-4, beta=0.75, groups=1, **kwargs):
+    def __init__(
+        self,
+        depth_radius: int = 2,
+        bias: float = 2.0,
+        alpha: float = 1e-4,
+        beta: float = 0.75,
+        groups: int = 1,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.depth_radius = depth_radius
         self.bias = bias
@@ -108,31 +122,30 @@ class LocalResponseNormalization(keras.layers.Layer):
         self.beta = beta
         self.groups = groups
 
-    def build(self, input_shape):
+    def build(self, input_shape: tuple[Any, ...]) -> None:
         if input_shape[-1] % self.groups:
-            raise ValueError(
-                f"channels must be divisible by groups={self.groups}. Received: channels={input_shape[-1]}"
-            )
+            raise UserError(f"channels must be divisible by groups={self.groups}, got {input_shape[-1]}")
         self.built = True
 
-    def call(self, inputs):
-        _, height, width, channels = inputs.shape
-        # The operation works along the last axis, so a view with the towers in the width axis keeps them apart.
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        height, width = _sides(inputs)
+        channels = inputs.shape[-1]
+        # The operation works along the last axis: with the towers moved into the width axis, it cannot mix them.
         towers = tf.reshape(tf.cast(inputs, tf.float32), (-1, height, width * self.groups, channels // self.groups))
         normalized = tf.nn.local_response_normalization(towers, self.depth_radius, self.bias, self.alpha, self.beta)
         return tf.cast(tf.reshape(normalized, (-1, height, width, channels)), self.compute_dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         own = {"depth_radius": self.depth_radius, "bias": self.bias, "alpha": self.alpha, "beta": self.beta}
         return {**super().get_config(), **own, "groups": self.groups}
 
 
 @keras.saving.register_keras_serializable("alexnet_tf")
 class SpatialNormalization(keras.layers.Layer):
-    """Multiplies each activation by `(1 + alpha / size² * Σ a²) ** -beta`, the sum over its own channel's window.
+    """Multiplies each activation by `(1 + alpha / size² * Σ a²) ** -beta`, the sum over a window of its own channel.
 
     The window of `size` by `size` positions is clipped at the borders. Computed in float32 under every policy.
 
@@ -144,7 +157,7 @@ class SpatialNormalization(keras.layers.Layer):
         beta: the exponent.
 
     Raises:
-        ValueError: if `size` is not odd.
+        UserError: if `size` is not odd.
 
     Example:
         >>> SpatialNormalization()(tf.ones([1, 27, 27, 256])).shape
@@ -153,62 +166,76 @@ class SpatialNormalization(keras.layers.Layer):
     Reference: layer `cnorm2` of `layers/layers-145.cfg`; the paper omits it.
     """
 
-    def __init__(self, size=5, alpha=0.001, beta=0.75, **kwargs):
+    def __init__(self, size: int = 5, alpha: float = 0.001, beta: float = 0.75, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if size % 2 != 1:
-            raise ValueError(f"size must be odd. Received: size={size}")
+            raise UserError(f"size must be odd, got {size}")
         self.size = size
         self.alpha = alpha
         self.beta = beta
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         inputs = tf.cast(inputs, tf.float32)
         margin = self.size // 2
-        # Explicit zeros: "SAME" average pooling would divide by the clipped window's area instead.
+        # Explicit zeros, because "SAME" average pooling divides by the area of the clipped window.
         squares = tf.pad(tf.square(inputs), [[0, 0], [margin, margin], [margin, margin], [0, 0]])
         mean_square = tf.nn.avg_pool2d(squares, self.size, 1, "VALID")
         return tf.cast(inputs * (1 + self.alpha * mean_square) ** -self.beta, self.compute_dtype)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "size": self.size, "alpha": self.alpha, "beta": self.beta}
 
 
 @keras.saving.register_keras_serializable("alexnet_tf")
 class CeilPadding2D(keras.layers.Layer):
-    """Pads below and to the right, so that a "valid" window after it covers every pixel.
+    """Pads at the bottom and on the right, so that a "valid" window after it covers every pixel.
 
     This is how the 2012 code rounds output sides up, `1 + ceil((in - window) / stride)`: 224 pixels give 55.
 
-    Shapes: (batch, height, width, channels) to (batch, height + extra[0], width + extra[1], channels).
+    Shapes: (batch, height, width, channels) to (batch, height + rows, width + columns, channels), with
+    `(window - height) % stride` rows and `(window - width) % stride` columns.
 
     Args:
-        extra: rows below, columns on the right.
+        window: side of the window that follows, in pixels.
+        stride: of that window, in pixels.
         fill: `"zero"` before a convolution, `"lowest"` before max pooling, which then ignores the padding.
 
     Raises:
-        ValueError: if `fill` is unknown.
+        UserError: if `fill` is unknown.
+
+    Example:
+        >>> CeilPadding2D(11, 4)(tf.zeros([1, 224, 224, 3])).shape
+        TensorShape([1, 227, 227, 3])
 
     Reference: `layer.py` of the 2012 code, the parsers of convolution and pooling layers.
     """
 
-    def __init__(self, extra, fill="zero", **kwargs):
+    def __init__(self, window: int, stride: int, fill: str = "zero", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if fill not in ("zero", "lowest"):
-            raise ValueError(f"fill must be 'zero' or 'lowest'. Received: fill={fill!r}")
-        self.extra = tuple(extra)
+            raise UserError(f"fill must be 'zero' or 'lowest', got {fill!r}")
+        self.window = window
+        self.stride = stride
         self.fill = fill
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         value = 0 if self.fill == "zero" else inputs.dtype.min
-        below, right = self.extra
+        height, width = _sides(inputs)
+        below, right = ((self.window - side) % self.stride for side in (height, width))
         return tf.pad(inputs, [[0, 0], [0, below], [0, right], [0, 0]], constant_values=value)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, height, width, channels = input_shape
-        return batch, height + self.extra[0], width + self.extra[1], channels
+        sides = (side and side + (self.window - side) % self.stride for side in (height, width))
+        return (batch, *sides, channels)
 
-    def get_config(self):
-        return {**super().get_config(), "extra": self.extra, "fill": self.fill}
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "window": self.window, "stride": self.stride, "fill": self.fill}
+
+
+def _sides(images: tf.Tensor) -> list[Any]:
+    """Height and width of a batch: ints where they are known, else scalar tensors."""
+    return [images.shape[axis] or tf.shape(images)[axis] for axis in (1, 2)]

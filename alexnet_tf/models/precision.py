@@ -1,15 +1,16 @@
 """The dtype policy that a network is built with."""
 
 import contextlib
-
-import keras
+from collections.abc import Iterator
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
 @contextlib.contextmanager
-def policy(precision):
-    """Within the context, layers are made with that Keras policy: they compute in it, their weights are float32."""
+def policy(precision: str) -> Iterator[None]:
+    """Within the context, new layers get that Keras policy: they compute in it, with variables in float32."""
+    import keras  # Here, because the names above are also read where Keras is not needed.
+
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:

@@ -1,112 +1,132 @@
-"""The parts a preset is made of: frozen dataclasses, each of which knows the Keras layers it stands for.
+"""The parts of a preset: frozen dataclasses that describe layers and need neither Keras nor TensorFlow.
 
-`spec.layers(shape, name)` returns a list of Keras layers for an input of `shape` (height, width, channels, or
-features). Weighted layers carry their own name (`conv1`, `fc6`); the others are named after the last weighted
-layer before them (`relu1`, `norm1`, `pool1`).
+A specification knows the shape and the number of trainable parameters of what it describes; `keras_layers` makes the
+Keras layers. Shapes are (height, width, channels) or (features,), without the batch.
 """
 
 import dataclasses
+import math
 
-import keras
+from alexnet_tf.errors import UserError
 
-from alexnet_tf.models.layers import (
-    CeilPadding2D,
-    GroupedConv2D,
-    LocalResponseNormalization,
-    SpatialNormalization,
-)
-
-
-def _initializers(stddev, bias, fan_in):
-    """A weighted layer's start as keyword arguments of its Keras layer.
-
-    Args:
-        stddev: of N(0, stddev²); or `"he"`: N(0, 2 / fan-in); or `"torch"`: uniform within 1 / sqrt(fan-in).
-        bias: a constant, or `"torch"` for the same interval.
-        fan_in: inputs of one unit.
-    """
-    limit = fan_in**-0.5
-    if stddev == "torch":
-        kernel = keras.initializers.RandomUniform(-limit, limit)
-    else:
-        kernel = keras.initializers.RandomNormal(stddev=2**0.5 * limit if stddev == "he" else stddev)
-    if bias == "torch":
-        return {"kernel_initializer": kernel, "bias_initializer": keras.initializers.RandomUniform(-limit, limit)}
-    return {"kernel_initializer": kernel, "bias_initializer": keras.initializers.Constant(bias)}
+Shape = tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True)
-class Conv:
-    """A convolution. `padding`: "same", "valid", pixels, or "ceil" (the 2012 code: the output side is rounded up)."""
+class LayerSpec:
+    """A layer that changes neither the shape nor adds parameters, unless a subclass says otherwise."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """The output shape for an input of `shape`; a side below 1 means that the input is too small."""
+        return shape
+
+    def parameters(self, shape: Shape) -> int:
+        """The number of trainable parameters for an input of `shape`."""
+        return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightedSpec(LayerSpec):
+    """A layer with a kernel and biases; it carries its own name (`conv1`, `fc6`).
+
+    Attributes:
+        name: the Keras layer's name, which ends in the layer's number.
+    """
 
     name: str
+
+    def kernel_shape(self, shape: Shape) -> Shape:
+        """The shape of the kernel for an input of `shape`; its last axis counts the outputs."""
+        raise NotImplementedError
+
+    def parameters(self, shape: Shape) -> int:
+        kernel = self.kernel_shape(shape)
+        return math.prod(kernel) + kernel[-1]
+
+
+@dataclasses.dataclass(frozen=True)
+class Conv(WeightedSpec):
+    """A convolution.
+
+    Attributes:
+        filters: output channels.
+        kernel: side of the kernel in pixels.
+        stride: in pixels.
+        padding: "same", "valid", a number of pixels, or "ceil" (the 2012 code: the output side is rounded up).
+        groups: towers that are convolved separately.
+        kernel_init: standard deviation of N(0, kernel_init²); or "he": N(0, 2 / fan-in); or "fan_in_uniform": uniform
+            within ±1 / sqrt(fan-in).
+        bias_init: a constant, or "fan_in_uniform".
+    """
+
     filters: int
     kernel: int
     stride: int = 1
     padding: str | int = "same"
     groups: int = 1
-    stddev: float | str = 0.01
-    bias: float | str = 0.0
+    kernel_init: float | str = 0.01
+    bias_init: float | str = 0.0
 
-    def layers(self, shape, name):
-        padding, before = _explicit_padding(self.padding, shape, self.kernel, self.stride, name, fill="zero")
-        conv = GroupedConv2D(
-            self.filters, self.kernel, strides=self.stride, padding=padding, groups=self.groups, name=self.name,
-            **_initializers(self.stddev, self.bias, self.kernel**2 * shape[-1] // self.groups),
-        )  # fmt: skip
-        return [*before, conv]
+    def output_shape(self, shape: Shape) -> Shape:
+        sides = (_output_side(side, self.kernel, self.stride, self.padding) for side in shape[:2])
+        return (*sides, self.filters)
+
+    def kernel_shape(self, shape: Shape) -> Shape:
+        return (self.kernel, self.kernel, shape[-1] // self.groups, self.filters)
 
 
 @dataclasses.dataclass(frozen=True)
-class Dense:
-    """A fully connected layer."""
+class Dense(WeightedSpec):
+    """A fully connected layer.
 
-    name: str
+    Attributes:
+        units: output features.
+        kernel_init, bias_init: as for `Conv`.
+        dtype: Keras dtype policy of the layer; None for the policy in force.
+    """
+
     units: int
-    stddev: float | str = 0.01
-    bias: float | str = 0.0
+    kernel_init: float | str = 0.01
+    bias_init: float | str = 0.0
     dtype: str | None = None
 
-    def layers(self, shape, name):
-        start = _initializers(self.stddev, self.bias, shape[-1])
-        return [keras.layers.Dense(self.units, dtype=self.dtype, name=self.name, **start)]
+    def output_shape(self, shape: Shape) -> Shape:
+        return (self.units,)
+
+    def kernel_shape(self, shape: Shape) -> Shape:
+        return (*shape, self.units)
 
 
 @dataclasses.dataclass(frozen=True)
-class Scale:
-    """Division of each input channel by its deviation in gray levels."""
+class Scale(LayerSpec):
+    """Division of each input channel by its standard deviation in gray levels."""
 
-    deviations: tuple
-
-    def layers(self, shape, name):
-        return [keras.layers.Rescaling([1 / deviation for deviation in self.deviations], name=name("scale"))]
+    deviations: tuple[float, ...]
 
 
 @dataclasses.dataclass(frozen=True)
-class BatchNorm:
+class BatchNorm(LayerSpec):
     """Batch normalization of each channel."""
 
     momentum: float = 0.9
 
-    def layers(self, shape, name):
-        # Over the global batch, so that the number of devices changes nothing.
-        options = {"momentum": self.momentum, "epsilon": 1e-5, "synchronized": True}
-        return [keras.layers.BatchNormalization(name=name("bn"), **options)]
+    def parameters(self, shape: Shape) -> int:
+        return 2 * shape[-1]
 
 
 @dataclasses.dataclass(frozen=True)
-class Activation:
+class Activation(LayerSpec):
     """A pointwise nonlinearity, by its Keras name."""
 
     function: str
 
-    def layers(self, shape, name):
-        return [keras.layers.Activation(self.function, name=name(self.function))]
+
+RELU = Activation("relu")
 
 
 @dataclasses.dataclass(frozen=True)
-class LRN:
-    """Local response normalization; `groups` towers are normalized apart."""
+class LRN(LayerSpec):
+    """Local response normalization; see `layers.LocalResponseNormalization` for the fields."""
 
     depth_radius: int
     bias: float
@@ -114,91 +134,88 @@ class LRN:
     beta: float
     groups: int = 1
 
-    def layers(self, shape, name):
-        return [LocalResponseNormalization(**dataclasses.asdict(self), name=name("norm"))]
-
 
 @dataclasses.dataclass(frozen=True)
-class SpatialNorm:
-    """Normalization over a window of the same channel (the code's `cnorm2`)."""
+class SpatialNorm(LayerSpec):
+    """Normalization over a window of the same channel (the 2012 code's `cnorm2`); see `layers.SpatialNormalization`."""
 
     size: int = 5
     alpha: float = 0.001
     beta: float = 0.75
 
-    def layers(self, shape, name):
-        return [SpatialNormalization(**dataclasses.asdict(self), name=name("cnorm"))]
-
 
 @dataclasses.dataclass(frozen=True)
-class MaxPool:
-    """Overlapping max pooling (section 3.4). `padding`: "valid", "same" or "ceil"; what is padded never wins."""
+class MaxPool(LayerSpec):
+    """Overlapping max pooling (section 3.4). `padding`: "valid", "same" or "ceil"; padding never is the maximum."""
 
     size: int = 3
     stride: int = 2
     padding: str = "valid"
 
-    def layers(self, shape, name):
-        padding, before = _explicit_padding(self.padding, shape, self.size, self.stride, name, fill="lowest")
-        return [*before, keras.layers.MaxPooling2D(self.size, self.stride, padding, name=name("pool"))]
+    def output_shape(self, shape: Shape) -> Shape:
+        return (*(_output_side(side, self.size, self.stride, self.padding) for side in shape[:2]), shape[-1])
 
 
 @dataclasses.dataclass(frozen=True)
-class AveragePool:
-    """Average pooling. `padding`: "valid" or "same"; what is padded does not count in the average."""
+class AveragePool(LayerSpec):
+    """Average pooling. `padding`: "valid" or "same"; padding is left out of the average."""
 
     size: int = 2
     stride: int = 2
     padding: str = "valid"
 
-    def layers(self, shape, name):
-        return [keras.layers.AveragePooling2D(self.size, self.stride, self.padding, name=name("pool"))]
+    output_shape = MaxPool.output_shape
 
 
 @dataclasses.dataclass(frozen=True)
-class Flatten:
-    """From maps to features, height first and channels last."""
+class Flatten(LayerSpec):
+    """Feature maps to features: by rows, then columns, then channels."""
 
-    def layers(self, shape, name):
-        return [keras.layers.Flatten(name="flatten")]
+    def output_shape(self, shape: Shape) -> Shape:
+        return (math.prod(shape),)
 
 
 @dataclasses.dataclass(frozen=True)
-class Dropout:
-    """Keras' dropout, then `factor` in training and in use.
+class Dropout(LayerSpec):
+    """Keras' dropout, then a multiplication by `factor` in training and inference.
 
-    Keras divides what it keeps by `1 - rate`. With `factor = 1 - rate` the two together are the paper's rule:
-    an unscaled mask in training, a multiplication by `1 - rate` in use.
+    Keras divides the values that it keeps by `1 - rate`. With `factor = 1 - rate` the two together are the paper's
+    rule: an unscaled mask in training, a multiplication by `1 - rate` in inference.
     """
 
     rate: float
     factor: float = 1.0
 
-    def layers(self, shape, name):
-        factor = [] if self.factor == 1 else [keras.layers.Rescaling(self.factor, name=name("factor"))]
-        return [keras.layers.Dropout(self.rate, name=name("drop")), *factor]
 
+def widened(spec: LayerSpec, factor: float) -> LayerSpec:
+    """A copy of a specification with its filters or units multiplied by `factor`.
 
-def widened(spec, factor):
-    """A copy of a layer specification whose filters or units are multiplied by `factor`."""
-    for field, groups in (("filters", getattr(spec, "groups", 1)), ("units", 1)):
-        if hasattr(spec, field):
-            width = getattr(spec, field) * factor
-            if width < 1 or width != int(width) or int(width) % groups:
-                raise ValueError(
-                    f"width must leave {spec.name} a whole number of {field}, divisible by its {groups} group(s). "
-                    f"Received: width={factor}, which gives {width:g}"
-                )
-            return dataclasses.replace(spec, **{field: int(width)})
+    Raises:
+        UserError: if the result is not a whole number, or not divisible by the layer's groups.
+    """
+    if isinstance(spec, Conv):
+        return dataclasses.replace(spec, filters=_scaled(spec.filters, factor, spec.name, "filters", spec.groups))
+    if isinstance(spec, Dense):
+        return dataclasses.replace(spec, units=_scaled(spec.units, factor, spec.name, "units", 1))
     return spec
 
 
-def _explicit_padding(padding, shape, window, stride, name, fill):
-    """Keras' padding argument, and the layers that must come before, so that it is never more than Keras offers."""
-    name = name("pad" if fill == "zero" else "poolpad")
+def _scaled(width: int, factor: float, layer: str, unit: str, groups: int) -> int:
+    scaled = width * factor
+    if scaled < 1 or scaled != int(scaled) or int(scaled) % groups:
+        raise UserError(
+            f"width must give {layer} a whole number of {unit} that is divisible by its {groups} group(s), "
+            f"got {factor}, which gives {scaled:g}"
+        )
+    return int(scaled)
+
+
+def _output_side(side: int, window: int, stride: int, padding: str | int) -> int:
+    """The number of positions of a sliding window along one side of the input."""
+    if padding == "same":
+        return -(-side // stride)
     if padding == "ceil":
-        extra = [-(side - window) % stride for side in shape[:2]]
-        return "valid", [CeilPadding2D(extra, fill, name=name)] if any(extra) else []
+        return 1 - (window - side) // stride
     if isinstance(padding, int):
-        return "valid", [keras.layers.ZeroPadding2D(padding, name=name)]
-    return padding, []
+        side += 2 * padding
+    return (side - window) // stride + 1

@@ -1,8 +1,10 @@
-"""The paper's pictures drawn from a run: functions that return Matplotlib figures (extra `plots`)."""
+"""Figures and pictures of a network: the paper's figures, training curves, and the images that TensorBoard shows."""
+
+from alexnet_tf.errors import UserError
 
 
-def check_matplotlib(user):
-    """Raises ValueError if Matplotlib is not installed.
+def check_matplotlib(user: str) -> None:
+    """Raises UserError if Matplotlib, which the figures need, is not installed.
 
     Args:
         user: what needs it, for the message.
@@ -10,4 +12,4 @@ def check_matplotlib(user):
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
-        raise ValueError(f"{user} needs Matplotlib: pip install 'alexnet-tf[plots]'. Received: {error}") from error
+        raise UserError(f"{user} needs Matplotlib: pip install 'alexnet-tf[plots]' ({error})") from error

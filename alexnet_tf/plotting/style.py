@@ -1,52 +1,42 @@
-"""What all pictures share: how a figure begins, names of classes, and how a file is written."""
+"""What all figures share: how one begins, and how it is written to a file."""
 
-import functools
+import os
 import pathlib
+from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 
-from alexnet_tf.models.pretrained.imagenet import imagenet_classes
+from alexnet_tf import storage
+from alexnet_tf.errors import UserError
 
 DPI = 110
-LONGEST_NAME = 16
 
 
-def new_figure(width, height):
-    """An empty `Figure` of that many inches; nothing of pyplot's global state is touched."""
-    return Figure(figsize=(width, height), layout="constrained")
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of a size in inches; nothing of pyplot's global state is touched."""
+    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
-def without_axes(axes, **labels):
-    """Takes ticks and frame off axes; sets labels, a title and so on."""
+def without_axes(axes: Axes, **labels: Any) -> Axes:
+    """Removes ticks and frame; `labels` are passed to `Axes.set`."""
     axes.set(xticks=[], yticks=[], **labels)
     axes.spines[:].set_visible(False)
     return axes
 
 
-def class_name(name):
-    """A class as people call it: WordNet ids by their names, no underscores, shortened to `LONGEST_NAME`."""
-    name = _imagenet_names().get(name, name).replace("_", " ")
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
-
-
-@functools.cache
-def _imagenet_names():
-    return dict(imagenet_classes())
-
-
-def check_suffix(path):
-    """Raises ValueError if Matplotlib writes no such format."""
+def check_suffix(path: str | os.PathLike) -> None:
+    """Raises UserError if Matplotlib does not write the format that a file name ends in."""
     path = pathlib.Path(path)
-    # Not what only a LaTeX on this machine could write.
+    # Not pgf, which needs a LaTeX installation.
     allowed = sorted({*FigureCanvasBase.get_supported_filetypes()} - {"pgf"})
     if path.suffix.lower().lstrip(".") not in allowed:
-        raise ValueError(f"out must end in one of .{', .'.join(allowed)}. Received: out={str(path)!r}")
+        raise UserError(f"out must end in one of .{', .'.join(allowed)}, got {str(path)!r}")
 
 
-def save(figure, path):
-    """Writes a figure in the format that the path's suffix names; it is never seen half written."""
-    path = pathlib.Path(path)
-    partial = path.with_name(f"{path.name}.new")
-    figure.savefig(partial, format=path.suffix.lower().lstrip("."), dpi=DPI)
-    partial.replace(path)
+def save(figure: Figure, path: str | os.PathLike) -> None:
+    """Writes a figure atomically, in the format that the path ends in."""
+    suffix = pathlib.Path(path).suffix.lower().lstrip(".")
+    with storage.atomic_write(path) as partial:
+        figure.savefig(partial, format=suffix, dpi=DPI)

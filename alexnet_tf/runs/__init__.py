@@ -1,1 +1,1 @@
-"""What a run is on disk: its recipe, its checkpoints, its metrics, and how it is opened."""
+"""Runs on disk: recipes, checkpoints, metrics, and how a run is opened."""

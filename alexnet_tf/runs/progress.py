@@ -1,23 +1,23 @@
-"""One line that shows how far long work has come."""
+"""A progress line for long work."""
 
 import sys
 import time
 
 
 class Progress:
-    """Writes `what 40/270  12 images/s  3:10 left` to stderr: over itself on a terminal, a line every 15 s elsewhere.
+    """Writes `work 40/270  12 images/s  3:10 left` to stderr: in place on a terminal, otherwise a line every 15 s.
 
     Args:
-        what: the name of the work.
+        work: name of the work.
         total: units of work.
-        done: units that an earlier run did.
+        done: units that an earlier process did.
     """
 
-    def __init__(self, what, total, done=0):
-        self._what, self._total, self._first = what, total, done
+    def __init__(self, work: str, total: int, done: int = 0) -> None:
+        self._work, self._total, self._first = work, total, done
         self._start = self._shown = time.monotonic()
 
-    def update(self, done, text=""):
+    def update(self, done: int, text: str = "") -> None:
         """Shows that `done` units are done, with some text of the caller's."""
         now = time.monotonic()
         terminal = sys.stderr.isatty()
@@ -26,6 +26,6 @@ class Progress:
         self._shown = now
         rate = (done - self._first) / max(now - self._start, 1e-9)
         left = int((self._total - done) / rate) if rate > 0 else 0
-        line = f"{self._what} {done}/{self._total}  {text}  {left // 60}:{left % 60:02d} left"
+        line = f"{self._work} {done}/{self._total}  {text}  {left // 60}:{left % 60:02d} left"
         end = "\n" if done >= self._total or not terminal else ""
         print(f"\r{line:<100}" if terminal else line, end=end, file=sys.stderr, flush=True)

@@ -1,169 +1,192 @@
-"""What a recipe is: how to train, as data. A run keeps its resolved recipe as `recipe.json` in its workdir."""
+"""A recipe: how to train, as data. A run stores its resolved recipe as `recipe.json` in its workdir."""
 
 import dataclasses
-import json
+import os
 import pathlib
+from typing import Any
 
+from alexnet_tf import storage
 from alexnet_tf.data.images import ResizeCrop
 from alexnet_tf.data.pipeline import Augmentation
+from alexnet_tf.errors import UserError
+from alexnet_tf.models.cost import check_input_size
 from alexnet_tf.models.precision import PRECISIONS
+from alexnet_tf.models.preset import Preset
 from alexnet_tf.models.presets import ORIGINAL as ORIGINAL_NETWORK
 from alexnet_tf.models.presets import get_preset
+from alexnet_tf.models.specs import Conv, Dense, WeightedSpec
+from alexnet_tf.runs import fields, layout
+from alexnet_tf.runs.fields import field
+
+FORMAT_VERSION = 1  # Of recipe.json.
 
 # Photographs are resized to 256 pixels for a network of 227; other sizes keep the proportion.
 _RESIZE_TO_CROP = 256 / 227
-
-# The recipe of a run, in its workdir.
-RECIPE = "recipe.json"
-
-OPTIMIZERS = ("paper_sgd", "lars", "adam")
-SCHEDULES = ("constant", "plateau", "milestones", "linear", "cosine")
+_PRESET = "the preset's"
 
 
 @dataclasses.dataclass(frozen=True)
 class LayerLearningRate:
-    """From the start of `epoch` on, variables whose path starts with `prefix` have this rate (0 freezes them)."""
+    """A learning rate for variables whose path starts with `prefix`, from the start of `epoch`; 0 freezes them."""
 
     prefix: str
-    epoch: int
-    rate: float
+    epoch: int = field(dataclasses.MISSING, "optimization", "first epoch, counted from 0", at_least=0)
+    learning_rate: float = field(dataclasses.MISSING, "optimization", "learning rate", at_least=0)
+
+    def __post_init__(self) -> None:
+        """Checks the types and ranges of all fields."""
+        fields.check(self)
 
 
 @dataclasses.dataclass(frozen=True)
 class LayerDecay:
-    """Variables whose path starts with `prefix` have this weight decay."""
+    """A weight decay for variables whose path starts with `prefix`."""
 
     prefix: str
-    decay: float
+    decay: float = field(dataclasses.MISSING, "optimization", "weight decay", at_least=0)
 
-
-_RANGES = (
-    (
-        "at least 1", lambda value: value >= 1,
-        ("batch_size", "epochs", "steps", "image_size", "evaluate_every", "statistics_examples", "patience",
-         "crop_group_size", "lr_reference_batch_size", "pool_size"),
-    ),
-    ("above 0", lambda value: value > 0, ("learning_rate", "width", "color_noise_divisor", "head_lr_multiplier")),
-    (
-        "at least 0", lambda value: value >= 0,
-        ("seed", "data_seed", "max_lr_drops", "warmup_steps", "color_noise_end_epoch", "weight_decay", "bias_lr_multiplier"),
-    ),
-    ("above 0 and below 1", lambda value: 0 < value < 1, ("momentum", "decay_fraction")),
-    ("at least 0 and below 1", lambda value: 0 <= value < 1, ("dropout", "label_smoothing")),
-)  # fmt: skip
-
-
-def _field(default, help_text):
-    return dataclasses.field(default=default, metadata={"help": help_text})
+    def __post_init__(self) -> None:
+        """Checks the types and ranges of all fields."""
+        fields.check(self)
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """Everything that decides what a training run does, except where it is kept.
+    """Everything that decides what a training run computes.
 
-    Each field says what it is in its metadata, which `alexnet-tf train --help` prints.
+    `alexnet-tf train --help` describes the fields; each carries its `Facts`, by which it is checked.
+
+    Raises:
+        UserError: if a field has a wrong type or a value that is not allowed.
     """
 
     name: str
-    dataset: str = _field("builtin:shapes", "builtin:shapes, folder:PATH, tar:PATH, records:DIR or tfds:NAME")
-    preset: str = _field("paper", "the network, as listed by alexnet-tf presets")
-    width: float = _field(1.0, "factor on every hidden width, e.g. 0.25")
-    image_size: int | None = _field(None, "side of the input in pixels; the preset's own if not given")
-    initialization: str = _field(
-        "preset", "preset; code: as preset, with net 145's deviations; he: N(0, 2 / fan-in), biases 0"
+    dataset: str = field("builtin:shapes", "data", "builtin:shapes, folder:PATH, tar:PATH, records:DIR or tfds:NAME")
+    preset: str = field("paper", "network", "network; alexnet-tf presets lists them", defines_network=True)
+    width: float = field(
+        1.0, "network", "factor on the width of every hidden layer, e.g. 0.25", above=0, defines_network=True
     )
-    dropout: float | None = _field(None, "rate of both dropouts; the preset's own if not given")
-    weights: str | None = _field(
-        None,
-        "weights to begin with, under a new last layer: imagenet, a .caffemodel, .pth or .weights.h5 file, or a run's "
-        "workdir, of which network, sizes and mean are taken over too",
+    image_size: int | None = field(
+        None, "network", "height and width of the input, in pixels", at_least=1, if_none=_PRESET, defines_network=True
     )
-    freeze_through: str = _field("none", "the last layer that keeps its weights, e.g. conv5 or fc7; none: all learn")
-    activation: str | None = _field(None, "relu or tanh, after every hidden layer; the preset's own if not given")
-    pool_size: int | None = _field(
-        None,
-        "side of the pools' windows, e.g. 2 with their stride of 2 for pools that do "
-        "not overlap; the preset's own if not given",
+    initialization: str = field(
+        "preset", "network", "preset: as the preset defines it; code: with the standard deviations of net 145 of the "
+        "2012 code; he: N(0, 2 / fan-in), biases 0", choices=("preset", "code", "he"),
+    )  # fmt: skip
+    dropout: float | None = field(None, "network", "rate of both dropout layers", at_least=0, below=1, if_none=_PRESET)
+    weights: str | None = field(
+        None, "network", "pretrained weights to fine-tune with a new last layer: imagenet, a .caffemodel, .pth or "
+        ".weights.h5 file, or the workdir of a run, whose network, input size and mean image are used too",
+        if_none="random initialization",
+    )  # fmt: skip
+    freeze_through: str = field(
+        "none", "network", "freeze all layers up to this one, e.g. conv5 or fc7; none: no layer"
     )
-    normalization: bool = _field(True, "whether the preset's response normalization is kept")
-    towers: bool = _field(True, "whether the preset's towers are kept apart; if not, every filter sees all channels")
-    batch_size: int = _field(128, "images a step, over all devices")
-    epochs: int = _field(90, "passes over the training set")
-    steps: int | None = _field(None, "length in steps; decides where both are given")
-    precision: str = _field("float32", "what layers compute in: float32, mixed_bfloat16 or mixed_float16")
-    optimizer: str = _field("paper_sgd", "paper_sgd (section 5), lars (the same, adapted to each layer) or adam")
-    learning_rate: float = _field(0.01, "of the weights, before the schedule")
-    lr_reference_batch_size: int | None = _field(
-        None, "batch that learning_rate is meant for; it grows in proportion with batch_size. None: it does not"
+    activation: str | None = field(
+        None, "network", "activation after every hidden layer", choices=("relu", "tanh"), if_none=_PRESET,
+        defines_network=True,
+    )  # fmt: skip
+    pool_size: int | None = field(
+        None, "network", "size of the pooling windows; 2 with the usual stride of 2 makes them not overlap",
+        at_least=1, if_none=_PRESET, defines_network=True,
+    )  # fmt: skip
+    normalization: bool = field(True, "network", "keep the preset's local response normalization", defines_network=True)
+    towers: bool = field(
+        True, "network", "keep the preset's towers; without them every filter sees all channels", defines_network=True
     )
-    momentum: float = _field(0.9, "of paper_sgd and lars")
-    weight_decay: float = _field(0.0005, "of paper_sgd and lars")
-    layer_decays: tuple = ()
-    label_smoothing: float = _field(0.0, "share of each target that is spread over all classes")
-    head_lr_multiplier: float = _field(1.0, "the rate of the last layer as a multiple of learning_rate")
-    bias_lr_multiplier: float = _field(1.0, "the biases' rate as a multiple of learning_rate")
-    decay_biases: bool = _field(True, "whether weight decay acts on biases")
-    schedule_biases: bool = _field(True, "whether the schedule lowers the biases' rate too")
-    schedule: str = _field(
-        "plateau",
-        "constant; plateau: divided by ten when validation error stops improving, at most `max_lr_drops` times; milestones: "
-        "divided by ten at the recipe's epochs; linear: constant, then falling straight to 0 over the last "
-        "decay_fraction; cosine: half a cosine down to 0",
+    batch_size: int = field(128, "optimization", "images per step, over all devices", at_least=1)
+    epochs: int = field(90, "optimization", "passes over the training set", at_least=1, may_change=True)
+    steps: int | None = field(
+        None, "optimization", "number of training steps; takes precedence over epochs", at_least=1,
+        if_none="from epochs", may_change=True,
+    )  # fmt: skip
+    precision: str = field("float32", "optimization", "compute dtype of the layers", choices=PRECISIONS)
+    optimizer: str = field(
+        "paper_sgd", "optimization", "paper_sgd: SGD with momentum as in section 5; lars: the same, with a learning "
+        "rate adapted to each layer; adam", choices=("paper_sgd", "lars", "adam"),
+    )  # fmt: skip
+    learning_rate: float = field(0.01, "optimization", "learning rate before the schedule", above=0)
+    lr_reference_batch_size: int | None = field(
+        None, "optimization", "batch size that learning_rate is meant for: the learning rate is scaled by batch_size "
+        "divided by this", at_least=1, if_none="no scaling",
+    )  # fmt: skip
+    momentum: float = field(0.9, "optimization", "momentum of paper_sgd and lars", above=0, below=1)
+    weight_decay: float = field(0.0005, "optimization", "weight decay of paper_sgd and lars", at_least=0)
+    layer_decays: tuple[LayerDecay, ...] = field((), "optimization", "weight decay of single layers")
+    label_smoothing: float = field(
+        0.0, "optimization", "fraction of each target that is spread over all classes", at_least=0, below=1
     )
-    milestones: tuple = ()
-    max_lr_drops: int = _field(3, "of plateau")
-    patience: int = _field(5, "of plateau: evaluations without a better top-1 error before the rate falls")
-    decay_fraction: float = _field(0.4, "of linear: the share of all steps over which the rate falls")
-    warmup_steps: int = _field(0, "steps over which the rate rises from 0")
-    layer_learning_rates: tuple = ()
-    random_crop: bool = _field(True, "whether crops are random (section 4.1)")
-    flip: bool = _field(True, "whether half of the images are mirrored (section 4.1)")
-    color_noise: bool = _field(True, "whether colors are shifted along their principal axes (section 4.1)")
-    color_pca: str = _field("own", "whose axes colors are shifted along: own, of the training set; imagenet")
-    color_noise_divisor: float = _field(1.0, "what the input is divided by while there is color noise")
-    crop_group_size: int = _field(1, "consecutive images of a batch that share one random crop and one flip")
-    color_noise_end_epoch: int | None = _field(None, "epoch from which color noise is off; never if not given")
-    statistics_examples: int | None = _field(None, "training images that give mean and colors; all if not given")
-    evaluate_every: int | None = _field(None, "steps between validations and checkpoints; an epoch if not given")
-    seed: int = _field(0, "of weights, order, augmentation and the data")
-    data_seed: int | None = _field(
-        None, "of the built-in set, and of what is held out where a set has no validation part; seed if not given"
+    head_lr_multiplier: float = field(
+        1.0, "optimization", "learning rate of the last layer, as a multiple of learning_rate", above=0
     )
+    bias_lr_multiplier: float = field(
+        1.0, "optimization", "learning rate of biases, as a multiple of learning_rate", at_least=0
+    )
+    decay_biases: bool = field(True, "optimization", "apply weight decay to biases")
+    schedule_biases: bool = field(True, "optimization", "apply the schedule to biases")
+    schedule: str = field(
+        "plateau", "optimization", "constant: no change; plateau: divide by 10 when the validation error stops "
+        "improving, at most max_lr_drops times; milestones: divide by 10 at the recipe's epochs; linear: constant, "
+        "then linearly to 0 over the last decay_fraction of all steps; cosine: half a cosine to 0",
+        choices=("constant", "plateau", "milestones", "linear", "cosine"),
+    )  # fmt: skip
+    milestones: tuple[int, ...] = field((), "optimization", "epochs of the milestones schedule")
+    max_lr_drops: int = field(3, "optimization", "plateau: how often the learning rate is divided by 10", at_least=0)
+    patience: int = field(
+        5, "optimization", "plateau: validations without a lower top-1 error before a division", at_least=1
+    )
+    decay_fraction: float = field(
+        0.4, "optimization", "linear: fraction of all steps over which the learning rate falls", above=0, below=1
+    )
+    warmup_steps: int = field(0, "optimization", "steps over which the learning rate rises from 0", at_least=0)
+    layer_learning_rates: tuple[LayerLearningRate, ...] = field((), "optimization", "learning rate of single layers")
+    random_crop: bool = field(True, "augmentation", "crop at random positions (section 4.1)")
+    flip: bool = field(True, "augmentation", "flip half of the images horizontally (section 4.1)")
+    color_noise: bool = field(True, "augmentation", "shift colors along their principal axes (section 4.1)")
+    color_pca: str = field(
+        "own", "augmentation", "principal axes of the colors: of the training set (own) or of ImageNet",
+        choices=("own", "imagenet"),
+    )  # fmt: skip
+    color_noise_divisor: float = field(1.0, "augmentation", "divide inputs that have color noise by this", above=0)
+    crop_group_size: int = field(
+        1, "augmentation", "consecutive images of a batch that share one random crop and one flip", at_least=1
+    )
+    color_noise_end_epoch: int | None = field(
+        None, "augmentation", "epoch from which color noise is off", at_least=0, if_none="never"
+    )
+    statistics_examples: int | None = field(
+        None, "data", "training images for the mean image and the color axes", at_least=1, if_none="all"
+    )
+    evaluate_every: int | None = field(
+        None, "run", "interval of validations, in steps; each saves a checkpoint", at_least=1, if_none="an epoch",
+        may_change=True,
+    )  # fmt: skip
+    seed: int = field(0, "run", "seed of initial weights, data order, augmentation and built-in data", at_least=0)
+    data_seed: int | None = field(
+        None, "data", "seed of the built-in dataset, and of the held-out images of a dataset without a validation "
+        "split", at_least=0, if_none="seed",
+    )  # fmt: skip
 
-    def __post_init__(self):
-        """Checks every field; raises ValueError naming the one that is wrong."""
-        get_preset(self.preset)
-        _one_of("optimizer", self.optimizer, OPTIMIZERS)
-        _one_of("precision", self.precision, PRECISIONS)
-        _one_of("schedule", self.schedule, SCHEDULES)
-        _one_of("color_pca", self.color_pca, ("own", "imagenet"))
-        _one_of("initialization", self.initialization, ("preset", "code", "he"))
-        _one_of("activation", self.activation, (None, "relu", "tanh"))
-        for allowed, holds, fields in _RANGES:
-            for field in fields:
-                value = getattr(self, field)
-                if value is not None and not holds(value):
-                    raise ValueError(f"{field} must be {allowed}. Received: {field}={value}")
-        self._check_layers(self.network())
-
-    def _check_layers(self, network):
-        """Checks what is said of single layers of the network."""
-        if self.freeze_through != "none":
-            names = [layer.name for layer in network.layers if hasattr(layer, "name")]
-            _one_of("freeze_through", self.freeze_through, ("none", *names[:-1]))
-            if self.weights is None:
-                raise ValueError(
-                    "freeze_through needs weights: layers that start fresh must learn. "
-                    f"Received: freeze_through={self.freeze_through!r}, weights=None"
-                )
+    def __post_init__(self) -> None:
+        """Checks every field and what they must agree on."""
+        fields.check(self)
+        network, crop = self.network(), self.resize_crop.crop
+        check_input_size(network, crop, crop)
+        names = [layer.name for layer in network.layers if isinstance(layer, WeightedSpec)]
+        fields.one_of("freeze_through", self.freeze_through, ("none", *names[:-1]))
+        if self.freeze_through != "none" and self.weights is None:
+            raise UserError(
+                "freeze_through must be 'none' without weights, for random layers must be trained, "
+                f"got {self.freeze_through!r}"
+            )
         if self.head_lr_multiplier != 1 and self.optimizer == "adam":
-            raise ValueError(
-                "head_lr_multiplier must be 1 with optimizer='adam', which has one rate for all layers. "
-                f"Received: head_lr_multiplier={self.head_lr_multiplier:g}"
+            raise UserError(
+                "head_lr_multiplier must be 1 with optimizer='adam', which has one learning rate for all layers, "
+                f"got {self.head_lr_multiplier:g}"
             )
 
-    def network(self):
-        """The resolved `Preset`: every field that changes the network applied."""
+    def network(self) -> Preset:
+        """The resolved `Preset`, with every field that changes the network applied."""
         preset = get_preset(self.preset).widened(self.width)
         if self.activation is not None:
             preset = preset.changed(Activation={"function": self.activation})
@@ -176,78 +199,82 @@ class Recipe:
         if self.dropout is not None:
             preset = preset.changed(Dropout={"rate": self.dropout, "factor": 1.0})
         if self.initialization == "code":
-            starts = {layer.name: layer.stddev for layer in ORIGINAL_NETWORK.layers if hasattr(layer, "stddev")}
-            layers = (
-                dataclasses.replace(layer, stddev=starts[layer.name]) if hasattr(layer, "stddev") else layer
-                for layer in preset.layers
-            )
-            preset = dataclasses.replace(preset, layers=tuple(layers))
+            preset = _with_code_initialization(preset)
         if self.initialization == "he":
-            he = {"stddev": "he", "bias": 0.0}
-            preset = preset.changed(Conv=he, Dense=he)
-            first, *hidden, classifier = preset.layers
-            # Pixels are large numbers, so conv1 keeps .01; the classifier starts without an opinion.
-            first = dataclasses.replace(first, stddev=0.01)
-            classifier = dataclasses.replace(classifier, stddev=0.001)
-            preset = dataclasses.replace(preset, layers=(first, *hidden, classifier))
+            preset = _with_he_initialization(preset)
         return preset
 
     @property
-    def dataset_seed(self):
-        """The seed that `open_dataset` takes."""
+    def dataset_seed(self) -> int:
+        """The seed for `open_dataset`."""
         return self.seed if self.data_seed is None else self.data_seed
 
     @property
-    def peak_learning_rate(self):
-        """The learning rate of the weights at a factor of 1."""
+    def peak_learning_rate(self) -> float:
+        """The learning rate at a schedule factor of 1."""
         return self.learning_rate * (
             self.batch_size / self.lr_reference_batch_size if self.lr_reference_batch_size else 1.0
         )
 
     @property
-    def resize_crop(self):
-        """The `ResizeCrop` of images: resize and crop in pixels."""
+    def resize_crop(self) -> ResizeCrop:
+        """The sizes to which images are resized and cropped, in pixels."""
         preset = get_preset(self.preset)
         if self.image_size in (None, preset.input_size):
             return ResizeCrop(preset.preprocessing.resize, preset.input_size)
         return ResizeCrop(round(self.image_size * _RESIZE_TO_CROP), self.image_size)
 
-    def augmentation(self, epoch):
-        """The `Augmentation` in force in an epoch."""
+    def augmentation(self, epoch: int) -> Augmentation:
+        """The augmentation of an epoch, counted from 0."""
         noise = self.color_noise and (self.color_noise_end_epoch is None or epoch < self.color_noise_end_epoch)
         return Augmentation(self.random_crop, self.flip, noise, self.crop_group_size)
 
-    def total_steps(self, examples):
-        """The length of the run in steps, for a training set of that many examples."""
+    def total_steps(self, examples: int) -> int:
+        """The number of training steps for a training set of that many examples."""
         return self.steps or self.epochs * self.steps_per_epoch(examples)
 
-    def steps_per_epoch(self, examples):
-        """Full batches an epoch; one at least."""
+    def steps_per_epoch(self, examples: int) -> int:
+        """The number of full batches in an epoch, at least 1."""
         return max(1, examples // self.batch_size)
 
-    def to_json(self):
-        """The recipe as JSON text."""
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the recipe as JSON."""
+        storage.write_json(path, dataclasses.asdict(self), FORMAT_VERSION)
 
     @classmethod
-    def from_json(cls, text):
-        """Reads what `to_json` wrote."""
-        fields = json.loads(text)
-        fields["milestones"] = tuple(fields["milestones"])
-        fields["layer_learning_rates"] = tuple(LayerLearningRate(**rate) for rate in fields["layer_learning_rates"])
-        fields["layer_decays"] = tuple(LayerDecay(**decay) for decay in fields.get("layer_decays", ()))
-        return cls(**fields)
+    def load(cls, path: str | os.PathLike) -> "Recipe":
+        """Reads a recipe that `save` wrote.
+
+        Raises:
+            UserError: if the file is missing or has another format version, or a field is unknown, missing or wrong.
+        """
+        values: dict[str, Any] = storage.read_json(path, FORMAT_VERSION)
+        try:
+            return fields.from_json(cls, values)
+        except UserError as error:
+            raise UserError(f"{str(path)!r} is not a valid recipe: {error}") from error
 
 
-def _one_of(name, value, allowed):
-    if value not in allowed:
-        allowed = [str(choice) for choice in allowed]
-        raise ValueError(f"{name} must be one of {', '.join(allowed)}. Received: {name}={value!r}")
+def _with_code_initialization(preset: Preset) -> Preset:
+    """The preset with the standard deviations of net 145, by layer name."""
+    stddevs = {layer.name: layer.kernel_init for layer in ORIGINAL_NETWORK.layers if isinstance(layer, Conv | Dense)}
+    layers = (
+        dataclasses.replace(layer, kernel_init=stddevs[layer.name]) if isinstance(layer, Conv | Dense) else layer
+        for layer in preset.layers
+    )
+    return dataclasses.replace(preset, layers=tuple(layers))
 
 
-def read_recipe(workdir):
-    """The resolved recipe of a run."""
-    try:
-        return Recipe.from_json((pathlib.Path(workdir) / RECIPE).read_text())
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f"workdir {str(workdir)!r} has a recipe.json that cannot be read: {error}") from error
+def _with_he_initialization(preset: Preset) -> Preset:
+    """The preset with He's initialization, except for its first and last layer."""
+    he = {"kernel_init": "he", "bias_init": 0.0}
+    layers: list[Any] = list(preset.changed(Conv=he, Dense=he).layers)
+    # Pixels are large numbers, so conv1 keeps 0.01; the classifier starts with nearly equal probabilities.
+    layers[0] = dataclasses.replace(layers[0], kernel_init=0.01)
+    layers[-1] = dataclasses.replace(layers[-1], kernel_init=0.001)
+    return dataclasses.replace(preset, layers=tuple(layers))
+
+
+def read_recipe(workdir: str | os.PathLike) -> Recipe:
+    """The resolved recipe of a run; raises UserError as `Recipe.load` does."""
+    return Recipe.load(pathlib.Path(workdir) / layout.RECIPE)

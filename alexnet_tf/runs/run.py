@@ -1,192 +1,201 @@
-"""A run's directory: what is kept in it, how it is opened again, and how another run's is refused."""
+"""A run: a trained network with all that is needed to use it, and the directory that holds it."""
 
 import dataclasses
 import functools
 import json
+import os
 import pathlib
+from collections.abc import Sequence
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
-from alexnet_tf.data import datasets, pipeline
+from alexnet_tf import storage
+from alexnet_tf.data import datasets
+from alexnet_tf.data.pipeline import read_split
+from alexnet_tf.data.sources import Dataset
 from alexnet_tf.data.statistics import Statistics
+from alexnet_tf.errors import UserError
+from alexnet_tf.inference.keras_predictor import KerasPredictor
+from alexnet_tf.inference.predictor import InputPreprocessing
 from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.precision import policy
 from alexnet_tf.models.presets import get_preset
-from alexnet_tf.runs.checkpoints import BEST, LAST, restore_newest
-from alexnet_tf.runs.recipe import RECIPE, Recipe, read_recipe
+from alexnet_tf.runs import fields, layout
+from alexnet_tf.runs.checkpoints import restore_newest
+from alexnet_tf.runs.recipe import Recipe, read_recipe
 
-CLASSES, STATISTICS, RESULT = "classes.json", "statistics.npz", "result.json"
-# A run may be made longer; everything else would make it a different run.
-_MAY_CHANGE = ("epochs", "steps", "evaluate_every")
+RESULT_VERSION = 1  # Of result.json.
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A trained network with all that is needed to use it.
+    """A network with all that is needed to use it.
 
     Attributes:
-        recipe: the resolved `Recipe`.
-        class_names: tuple of str.
-        statistics: `Statistics` of the training set.
-        model: `keras.Model` with probabilities as output.
-        workdir: `pathlib.Path`.
+        recipe: the resolved recipe.
+        class_names: in the order of the network's outputs.
+        statistics: of the training set.
+        model: from (batch, crop, crop, 3) to probabilities (batch, classes).
+        workdir: the run's directory.
     """
 
     recipe: Recipe
-    class_names: tuple
+    class_names: tuple[str, ...]
     statistics: Statistics
     model: keras.Model
     workdir: pathlib.Path
 
-    @property
-    def resize_crop(self):
-        """`ResizeCrop` of images."""
-        return self.recipe.resize_crop
+    @functools.cached_property
+    def mean(self) -> npt.NDArray[np.float32]:
+        """The mean that is subtracted from crops: (crop, crop, 3) or (3,)."""
+        kind, crop = get_preset(self.recipe.preset).preprocessing.mean, self.recipe.resize_crop.crop
+        return np.asarray(self.statistics.mean(kind, crop), np.float32)
 
     @property
-    def mean(self):
-        """What is subtracted from a crop: float32 (crop, crop, 3) or (3,)."""
-        return input_mean(self.recipe, self.statistics)
+    def preprocessing(self) -> InputPreprocessing:
+        """How images are resized and cropped, and the mean that is subtracted."""
+        sizes = self.recipe.resize_crop
+        return InputPreprocessing(sizes.resize, sizes.crop, self.mean)
+
+    def predictor(self) -> KerasPredictor:
+        """The run as a `Predictor`."""
+        return KerasPredictor(str(self.workdir), self.class_names, self.preprocessing, self.model)
 
     @functools.cached_property
-    def dataset(self):
-        """The run's own `Dataset`."""
+    def dataset(self) -> Dataset:
+        """The dataset that the run was trained on."""
         return datasets.open_dataset(self.recipe.dataset, self.recipe.dataset_seed)
 
     @property
-    def about(self):
-        """What a model card says of the run: a dictionary of plain values."""
-        recipe, file = self.recipe, self.workdir / RESULT
-        known = {"recipe": recipe.name, "data": recipe.dataset, "precision": recipe.precision, "seed": recipe.seed}
+    def about(self) -> dict[str, str | int]:
+        """Facts for a model card, by name."""
+        recipe, file = self.recipe, self.workdir / layout.RESULT
+        facts: dict[str, str | int] = {
+            "recipe": recipe.name,
+            "data": recipe.dataset,
+            "precision": recipe.precision,
+            "seed": recipe.seed,
+        }
         if recipe.weights:
-            known["began with"] = f"the weights of {recipe.weights}, kept up to {recipe.freeze_through}"
+            facts["pretrained weights"] = f"{recipe.weights}, frozen through: {recipe.freeze_through}"
         if not file.is_file():
-            return {**known, "error": "not known: the run is not finished"}
-        result = json.loads(file.read_text())
+            return {**facts, "error": "unknown: the run is not finished"}
+        result = storage.read_json(file, RESULT_VERSION)
         return {
-            **known,
+            **facts,
             "top-1 error": f"{result['top1_error']:.2%} of {result['examples']:,} validation images",
             "top-5 error": f"{result['top5_error']:.2%}",
         }
 
-    def images(self, part, count):
-        """Central crops of `count` images of the run's `"train"` or `"validation"` split: uint8 (…, crop, crop, 3).
+    def images(self, split_name: str, count: int) -> npt.NDArray[np.uint8]:
+        """Central crops of readable images of the run's dataset.
 
-        Of training images, a fair sample; images that cannot be read are left out.
+        Args:
+            split_name: `"train"`, of which a random sample is taken, or `"validation"`.
+            count: how many images to read at most.
+
+        Returns:
+            uint8 (images, crop, crop, 3).
         """
-        split = getattr(self.dataset, part)
+        split = getattr(self.dataset, split_name)
         count = min(count, split.count)
-        seed = self.recipe.seed if part == "train" else None
-        batches = pipeline.evaluation_batches(split, len(self.class_names), count, self.resize_crop, seed=seed)
-        batch = next(iter(batches))
-        return batch["image"].numpy()[batch["weight"].numpy() > 0]
+        seed = self.recipe.seed if split_name == "train" else None
+        classes, sizes = len(self.class_names), self.recipe.resize_crop
+        return next(read_split(split, classes, count, sizes, count=count, seed=seed)).images
 
 
-def input_mean(recipe, statistics):
-    """The mean that a recipe's network wants subtracted."""
-    return np.asarray(
-        statistics.mean(get_preset(recipe.preset).preprocessing.mean, recipe.resize_crop.crop), np.float32
-    )
-
-
-def is_run(path):
+def is_run(path: str | os.PathLike) -> bool:
     """Whether a directory holds a run."""
-    return (pathlib.Path(path) / RECIPE).is_file()
+    return (pathlib.Path(path) / layout.RECIPE).is_file()
 
 
-def build_model(recipe, classes, precision="float32"):
-    """The network of a recipe, with fresh weights and probabilities as output; it computes in that precision."""
+def build_model(recipe: Recipe, classes: int, precision: str = "float32") -> keras.Model:
+    """Builds the network of a recipe, with random weights and probabilities as output."""
     crop = recipe.resize_crop.crop
     with policy(precision):
         return AlexNet(recipe.network(), input_shape=(crop, crop, 3), classes=classes)
 
 
-def check_size(recipe):
-    """Raises ValueError if a recipe's network has nothing left of images of its size.
+def load_run(workdir: str | os.PathLike, best: bool = False) -> Run:
+    """Opens a run at its newest readable checkpoint.
 
-    A narrow copy of it is built, for widths change no sides.
-    """
-    try:
-        build_model(dataclasses.replace(recipe, width=1 / 16), classes=2)
-    except ValueError as error:
-        raise ValueError(f"image_size must suit the network. Received: {recipe.resize_crop.crop}: {error}") from error
-
-
-def load_run(workdir, best=False):
-    """Opens a run at its newest checkpoint that can be read.
+    The model computes in float32, in which its weights are stored, whatever it was trained in.
 
     Args:
         workdir: directory of the run.
-        best: True for the checkpoint with the lowest top-1 validation error instead.
+        best: use the checkpoint with the lowest top-1 validation error instead.
 
     Raises:
-        ValueError: if there is no run, or it has no checkpoint yet.
+        UserError: if there is no run, or it has no such checkpoint yet.
     """
     workdir = pathlib.Path(workdir)
     if not is_run(workdir):
-        raise ValueError(f"workdir must hold a run of alexnet-tf train. Received: workdir={str(workdir)!r}")
-    recipe = read_recipe(workdir)
-    class_names = tuple(json.loads((workdir / CLASSES).read_text()))
-    # In float32, whatever it was trained in: that is what its weights are kept in.
+        raise UserError(f"workdir must hold a run of alexnet-tf train, got {str(workdir)!r}")
+    recipe, class_names = read_recipe(workdir), _read_classes(workdir)
     model = build_model(recipe, len(class_names))
-    whole = lambda status: status.expect_partial().assert_existing_objects_matched()  # noqa: E731
-    if restore_newest(tf.train.Checkpoint(model=model), workdir / (BEST if best else LAST), whole) is None:
-        missing = "no validation yet, so no best checkpoint" if best else "no checkpoint yet"
-        raise ValueError(f"workdir has {missing}. Received: workdir={str(workdir)!r}")
-    return Run(recipe, class_names, Statistics.load(workdir / STATISTICS), model, workdir)
+    directory = workdir / (layout.BEST if best else layout.CHECKPOINTS)
+    if restore_newest(tf.train.Checkpoint(model=model), directory, partial=True) is None:
+        raise UserError(
+            f"workdir must have a checkpoint in {directory.name}/, got {str(workdir)!r}, which has none yet"
+        )
+    return Run(recipe, class_names, Statistics.load(workdir / layout.STATISTICS), model, workdir)
 
 
-def init_workdir(workdir, recipe, class_names):
-    """Makes a workdir this run's, or checks that it is.
+def init_workdir(workdir: str | os.PathLike, recipe: Recipe, class_names: Sequence[str]) -> None:
+    """Writes recipe and class names into a new workdir, or checks that an existing one is of the same run.
 
     Raises:
-        ValueError: if it cannot be written to, holds other things, or belongs to a run with another recipe or other
+        UserError: if the workdir cannot be written to, holds other files, or holds a run with another recipe or other
             classes.
     """
     workdir = pathlib.Path(workdir)
-    _refuse_strangers(workdir)
+    _refuse_other_files(workdir)
     try:
-        (workdir / LAST).mkdir(parents=True, exist_ok=True)
+        (workdir / layout.CHECKPOINTS).mkdir(parents=True, exist_ok=True)
         probe = workdir / ".writable"
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise ValueError(f"workdir cannot be written to: {error}. Received: workdir={str(workdir)!r}") from error
+        raise UserError(f"workdir must be writable, got {str(workdir)!r}: {error}") from error
     if is_run(workdir):
-        _refuse_another(workdir, recipe, class_names)
-        if read_recipe(workdir) != recipe:  # A run that is made longer is not finished any more.
-            (workdir / RESULT).unlink(missing_ok=True)
-    _write(workdir / CLASSES, json.dumps(class_names) + "\n")
-    _write(workdir / RECIPE, recipe.to_json())
+        _refuse_other_run(workdir, recipe, class_names)
+        if read_recipe(workdir) != recipe:  # A run that is extended is not finished any more.
+            (workdir / layout.RESULT).unlink(missing_ok=True)
+    storage.write_text(workdir / layout.CLASSES, json.dumps(class_names) + "\n")
+    recipe.save(workdir / layout.RECIPE)
 
 
-def _write(path, text):
-    """Writes a file so that it is never seen half written."""
-    partial = path.with_name(f"{path.name}.new")
-    partial.write_text(text)
-    partial.replace(path)
+def _read_classes(workdir: pathlib.Path) -> tuple[str, ...]:
+    return tuple(json.loads((workdir / layout.CLASSES).read_text(encoding="utf-8")))
 
 
-def _refuse_strangers(workdir):
-    """Raises ValueError if a directory is no run's and not empty; hidden files and logs of a launcher may be there."""
-    if not workdir.is_dir() or (workdir / LAST).is_dir():
+def _refuse_other_files(workdir: pathlib.Path) -> None:
+    """Raises UserError if a directory holds files but no run; hidden files and a launcher's logs are allowed."""
+    if not workdir.is_dir() or (workdir / layout.CHECKPOINTS).is_dir():
         return
-    found = sorted(path.name for path in workdir.iterdir())
-    strangers = [name for name in found if not name.startswith(".") and not name.endswith((".log", ".out", ".err"))]
-    if strangers:
-        raise ValueError(
-            "workdir must be new, empty or a run's. "
-            f"Received: workdir={str(workdir)!r}, which holds {', '.join(strangers[:5])}"
+    names = sorted(path.name for path in workdir.iterdir())
+    others = [name for name in names if not name.startswith(".") and not name.endswith((".log", ".out", ".err"))]
+    if others:
+        raise UserError(
+            f"workdir must be new, empty or hold a run, got {str(workdir)!r}, which holds {', '.join(others[:5])}"
         )
 
 
-def _refuse_another(workdir, recipe, class_names):
-    before = dataclasses.asdict(read_recipe(workdir))
-    now = dataclasses.asdict(recipe)
-    changed = [f"{k}: {before[k]!r} there, {now[k]!r} now" for k in now if k not in _MAY_CHANGE and before[k] != now[k]]
-    if tuple(json.loads((workdir / CLASSES).read_text())) != tuple(class_names):
-        changed.append("the class names")
-    if changed:
-        raise ValueError(f"workdir {str(workdir)!r} belongs to another run; it differs in {'; '.join(changed)}")
+def _refuse_other_run(workdir: pathlib.Path, recipe: Recipe, class_names: Sequence[str]) -> None:
+    """Raises UserError if a workdir's run differs in anything but fields that may change."""
+    saved, facts = read_recipe(workdir), fields.facts_of(Recipe)
+    differences = [
+        f"{field.name}: saved {getattr(saved, field.name)!r}, requested {getattr(recipe, field.name)!r}"
+        for field in dataclasses.fields(Recipe)
+        if getattr(saved, field.name) != getattr(recipe, field.name)
+        and not (field.name in facts and facts[field.name].may_change)
+    ]
+    if _read_classes(workdir) != tuple(class_names):
+        differences.append("class names")
+    if differences:
+        raise UserError(
+            f"workdir must be of the same run, got {str(workdir)!r}, which differs in {'; '.join(differences)}"
+        )

@@ -1,48 +1,45 @@
-"""The mean and the colors of what a run learns from."""
+"""The statistics of a run's training set: computed once, and stored in its workdir."""
 
-from alexnet_tf.data import pipeline, statistics
+import pathlib
+
+from alexnet_tf.data import statistics
 from alexnet_tf.data.images import ResizeCrop
+from alexnet_tf.data.pipeline import read_split
+from alexnet_tf.data.sources import Dataset
+from alexnet_tf.data.statistics import Statistics
+from alexnet_tf.runs import layout
 from alexnet_tf.runs.progress import Progress
-from alexnet_tf.runs.recipes import source_run
-from alexnet_tf.runs.run import STATISTICS
+from alexnet_tf.runs.recipe import Recipe
+from alexnet_tf.runs.source import source_statistics
 
 
-def load_or_compute_statistics(recipe, workdir, dataset, writes):
-    """The training set's statistics, or those that the weights came with; settled once a run, kept in its workdir.
+def load_or_compute_statistics(recipe: Recipe, workdir: pathlib.Path, dataset: Dataset, writes: bool) -> Statistics:
+    """The statistics in the workdir; else those of the run that the weights are from; else the training set's.
 
     Args:
-        recipe: `Recipe`.
-        workdir: `pathlib.Path` of the run.
-        dataset: `Dataset`.
-        writes: whether they are kept, which is the chief's task.
-
-    Returns:
-        `alexnet_tf.data.statistics.Statistics`.
+        recipe: the run's recipe.
+        workdir: directory of the run.
+        dataset: the run's dataset.
+        writes: whether this process stores them, which is the chief's task.
     """
-    path = workdir / STATISTICS
+    path = workdir / layout.STATISTICS
     if path.exists():
-        return statistics.Statistics.load(path)
-    found = source_statistics(recipe) or _taken(recipe, dataset)
+        return Statistics.load(path)
+    result = source_statistics(recipe) or _compute(recipe, dataset)
     if writes:
-        found.save(path)
-    return found
+        result.save(path)
+    return result
 
 
-def _taken(recipe, dataset):
+def _compute(recipe: Recipe, dataset: Dataset) -> Statistics:
+    """Those that come with a prepared dataset, if their size fits, or a pass over training images."""
     count = min(recipe.statistics_examples or dataset.train.count, dataset.train.count)
     resize = recipe.resize_crop.resize
     if dataset.statistics and dataset.statistics.mean_image.shape[0] == resize:
         return dataset.statistics
-    # In training order, so that a part of a set sorted by class is still a fair sample.
-    batches = pipeline.evaluation_batches(
+    # In training order, so that the first images of a dataset sorted by class are still a fair sample.
+    batches = read_split(
         dataset.train, len(dataset.class_names), min(64, count), ResizeCrop(resize, resize), count=count,
         seed=recipe.seed,
     )  # fmt: skip
-    progress = Progress("statistics", count)
-    return statistics.collect(batches.map(lambda batch: (batch["image"], batch["weight"])), progress.update)
-
-
-def source_statistics(recipe):
-    """The `Statistics` that belong to the weights, if a run's: what the lower layers know is relative to its mean."""
-    source = source_run(recipe.weights) if recipe.weights else None
-    return statistics.Statistics.load(source / STATISTICS) if source else None
+    return statistics.collect((examples.images for examples in batches), Progress("statistics", count).update)

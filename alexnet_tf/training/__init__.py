@@ -1,1 +1,1 @@
-"""From batches to weights: recipes, optimizers, schedules, and the loop."""
+"""Training: the step, optimizers, schedules, devices, and the loop around them."""

@@ -1,89 +1,96 @@
-"""Training that begins with another network's weights under a new head."""
+"""Training that starts from pretrained weights under a new last layer."""
 
 import warnings
+from collections.abc import Sequence
 
+import keras
+
+from alexnet_tf.errors import UserError
 from alexnet_tf.models.presets import get_preset
 from alexnet_tf.models.pretrained.fit import WeightsWarning, fit
-from alexnet_tf.models.pretrained.load import RUN_WEIGHTS, load_weights
-from alexnet_tf.runs.recipes import source_run
-from alexnet_tf.runs.run import build_model, load_run
+from alexnet_tf.models.pretrained.load import load_weights
+from alexnet_tf.runs import layout
+from alexnet_tf.runs.recipe import Recipe
+from alexnet_tf.runs.run import load_run
+from alexnet_tf.runs.source import source_run
 
 
-def starting_weights(recipe, classes):
-    """The weights that a run begins with: those that its recipe names, under a fresh head.
+def load_pretrained(model: keras.Model, recipe: Recipe) -> dict[str, str]:
+    """Loads the weights of a recipe into a new model, except for its last layer.
 
     Args:
-        recipe: `Recipe` with `weights`.
-        classes: number of classes of the head.
+        model: the network of the recipe.
+        recipe: a recipe with `weights`.
 
     Returns:
-        What `keras.Model.set_weights` takes, and the names of further layers that start fresh, because theirs were
-        for another size.
+        The other layers that keep their random initialization, with the reason: {name: reason}, as `fit` returns them.
 
     Raises:
-        ValueError: if the weights cannot be read, are another network's, or do not fit a layer that is to keep them.
+        UserError: if the weights cannot be read, are another network's, or do not fit a layer that is to be frozen.
     """
-    model = build_model(recipe, classes)
     with warnings.catch_warnings():
-        # The caller is told the same by what is returned.
+        # The caller reports what is returned.
         warnings.simplefilter("ignore", WeightsWarning)
-        fresh = _fill(model, recipe)
-    keeping = {layer.name for layer in _frozen(model, recipe.freeze_through)}
-    if keeping & set(fresh):
-        raise ValueError(
-            f"freeze_through must lie below {fresh[0]}, which does not fit the weights of {recipe.weights!r} and must learn "
-            f"anew. Received: freeze_through={recipe.freeze_through!r}"
+        reasons = _load(model, recipe)
+    frozen = {layer.name for layer in _layers_through(model, recipe.freeze_through)}
+    if not frozen.isdisjoint(reasons):
+        first = next(iter(reasons))
+        raise UserError(
+            f"freeze_through must lie below {first}, which does not fit weights={recipe.weights!r} and must be "
+            f"trained, got {recipe.freeze_through!r}"
         )
-    return model.get_weights(), fresh
+    return reasons
 
 
-def _fill(model, recipe):
-    source, head = source_run(recipe.weights), get_preset(recipe.preset).head
-    if source is None or recipe.weights.endswith(RUN_WEIGHTS):
-        return load_weights(model, recipe.weights, recipe.preset, fresh=(head,))
+def _load(model: keras.Model, recipe: Recipe) -> dict[str, str]:
+    weights, head = str(recipe.weights), get_preset(recipe.preset).head
+    source = source_run(weights)
+    if source is None or weights.endswith(layout.WEIGHTS):
+        return load_weights(model, weights, recipe.preset, fresh=(head,))
     arrays = {layer.name: layer.get_weights() for layer in load_run(source).model.layers}
-    return fit(model, arrays, recipe.weights, channels_first=False, fresh=(head,))
+    return fit(model, arrays, weights, channels_first=False, fresh=(head,))
 
 
-def freeze(model, freeze_through):
-    """Keeps all layers up to one, by name, from learning; what normalizes a batch counts with the layer before it.
+def freeze(model: keras.Model, freeze_through: str) -> None:
+    """Makes all layers up to one untrainable, with the batch normalization that follows it; none for `"none"`.
 
-    To be called before `trainable_variables` is asked for. `"none"` changes nothing.
+    Call it before the first use of `trainable_variables`.
     """
-    for layer in _frozen(model, freeze_through):
+    for layer in _layers_through(model, freeze_through):
         layer.trainable = False
 
 
-def _frozen(model, freeze_through):
-    """The layers up to the one that comes next after `freeze_through` with a kernel."""
-    if freeze_through == "none":
+def _layers_through(model: keras.Model, last: str) -> list[keras.layers.Layer]:
+    """The layers before the first convolution or dense layer after the one named `last`."""
+    if last == "none":
         return []
     names = [layer.name for layer in model.layers]
-    later = (names.index(layer.name) for layer in model.layers if hasattr(layer, "kernel"))
-    return model.layers[: next(place for place in later if place > names.index(freeze_through))]
+    weighted = (names.index(layer.name) for layer in model.layers if hasattr(layer, "kernel"))
+    return model.layers[: next(index for index in weighted if index > names.index(last))]
 
 
-def describe(model, recipe):
-    """What learns, at which rate, and what is subtracted from images, as one line of text."""
+def describe(model: keras.Model, recipe: Recipe) -> str:
+    """One line about what is frozen, what is trained at which learning rate, and which mean is subtracted."""
     weighted = [layer for layer in model.layers if hasattr(layer, "kernel")]
-    kept = [layer.name for layer in weighted if not layer.trainable]
     *below, head = weighted
-    body = [layer.name for layer in below if layer.trainable]
-    rates = [f"{_span(body)} at a rate of {recipe.peak_learning_rate:g}"] if body else []
-    rates.append(f"a new {head.name} at {recipe.peak_learning_rate * recipe.head_lr_multiplier:g}")
-    learning = sum(variable.value.shape.num_elements() for variable in model.trainable_variables)
-    keeps = f"{_span(kept)} stay as they are; " if kept else ""
+    frozen = [layer.name for layer in below if not layer.trainable]
+    trained = [layer.name for layer in below if layer.trainable]
+    rate = recipe.peak_learning_rate
+    trainable = [f"{_span(trained)} (lr {rate:g})"] if trained else []
+    trainable.append(f"{head.name} (new, lr {rate * recipe.head_lr_multiplier:g})")
+    parameters = sum(variable.value.shape.num_elements() for variable in model.trainable_variables)
     return (
-        f"weights of {recipe.weights}: {keeps}{' and '.join(rates)} learn, "
-        f"{learning:,} of {model.count_params():,} weights; {_mean_of(recipe)} is subtracted"
+        f"Weights: {recipe.weights}. Frozen: {_span(frozen) if frozen else 'none'}. "
+        f"Trainable: {', '.join(trainable)}, {parameters:,} of {model.count_params():,} parameters. "
+        f"Mean: {_mean_of(recipe)}."
     )
 
 
-def _span(names):
-    return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+def _span(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]}–{names[-1]}"
 
 
-def _mean_of(recipe):
+def _mean_of(recipe: Recipe) -> str:
     if not isinstance(get_preset(recipe.preset).preprocessing.mean, str):
-        return "the mean color that belongs to the weights"
-    return "the mean of that run" if source_run(recipe.weights) else "the mean of these training images"
+        return "the color that belongs to the weights"
+    return "that of the weights' run" if source_run(str(recipe.weights)) else "that of the training images"

@@ -1,350 +1,246 @@
-"""The training loop: what happens round the steps."""
+"""The training loop: `train_and_evaluate` and everything around the steps."""
 
 import dataclasses
-import json
+import math
+import os
 import pathlib
-import sys
 import time
+from collections.abc import Iterator, Mapping
 
 import keras
-import numpy as np
 import tensorflow as tf
 
+from alexnet_tf import storage
 from alexnet_tf.data import datasets, pipeline
-from alexnet_tf.data.file_split import NAMED
-from alexnet_tf.evaluation import confusion
-from alexnet_tf.evaluation.evaluator import Evaluator
-from alexnet_tf.models.pretrained.load import RUN_WEIGHTS
-from alexnet_tf.runs.checkpoints import LAST, Checkpoints, candidates, random_states
+from alexnet_tf.data.pipeline import Augmentation
+from alexnet_tf.data.sources import Dataset
+from alexnet_tf.errors import UserError
+from alexnet_tf.evaluation.metrics import Metrics
+from alexnet_tf.models.pretrained.fit import reinitialized
+from alexnet_tf.runs import layout
+from alexnet_tf.runs.checkpoints import Checkpoints, candidates
 from alexnet_tf.runs.progress import Progress
-from alexnet_tf.runs.run import RESULT, build_model, check_size, init_workdir, input_mean
+from alexnet_tf.runs.recipe import Recipe
+from alexnet_tf.runs.run import RESULT_VERSION, Run, build_model, init_workdir
 from alexnet_tf.runs.run_statistics import load_or_compute_statistics
 from alexnet_tf.training import profiling
-from alexnet_tf.training.distribution import is_chief, make_strategy, noticing_lost_workers
-from alexnet_tf.training.fine_tuning import describe, freeze, starting_weights
-from alexnet_tf.training.interruption import Interrupted, Stop, finishing_steps
-from alexnet_tf.training.journal import Journal, Meter, StuckLoss, class_counts
-from alexnet_tf.training.optimizer import build_optimizer
-from alexnet_tf.training.schedules import Plateau, schedule_factor, variable_rates
-from alexnet_tf.training.step import TrainStep
-from alexnet_tf.training.summaries import HardestExamples, Summaries
+from alexnet_tf.training.diagnosis import StuckLoss, class_balance
+from alexnet_tf.training.distribution import detecting_lost_workers, device_kind, is_chief, make_strategy
+from alexnet_tf.training.fine_tuning import describe, freeze, load_pretrained
+from alexnet_tf.training.hardest_examples import HardestExamples
+from alexnet_tf.training.interruption import Interrupted, Stop, StopRequested, stopping_gracefully
+from alexnet_tf.training.journal import Journal
+from alexnet_tf.training.meter import Meter
+from alexnet_tf.training.options import Options
+from alexnet_tf.training.state import TrainingState
+from alexnet_tf.training.summaries import Summaries
+from alexnet_tf.training.validation import Validation
 
 
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """What changes how fast a run is and how it is watched, but not what comes out.
-
-    Attributes:
-        strategy, devices: see `make_strategy`.
-        input_threads: threads that the input has to itself; it shares TensorFlow's if not given.
-        jit: see `TrainStep`.
-        steps_per_call: steps that run without coming back to Python; 1 on CPUs and 10 on GPUs if not given.
-        log_every: steps between two lines of metrics.
-        layer_summaries_every: steps between two looks at the layers, besides those at validations; 0: scalars
-            of the run alone.
-        profile: `range` of the steps to trace, or None.
-        checkpoint_minutes: how long training goes on without a checkpoint; each validation makes one as well.
-    """
-
-    strategy: str = "auto"
-    devices: int | None = None
-    input_threads: int | None = None
-    jit: str = "auto"
-    steps_per_call: int | None = None
-    log_every: int = 10
-    layer_summaries_every: int = 100
-    profile: range | None = None
-    checkpoint_minutes: float = 15.0
+class LossNotFiniteError(UserError, FloatingPointError):
+    """The loss is infinite or not a number; the last checkpoint is from before."""
 
 
-def train_and_evaluate(recipe, workdir, options=Options()):  # noqa: B008
-    """Trains a network, or continues a run, and evaluates it.
+def train_and_evaluate(recipe: Recipe, workdir: str | os.PathLike, options: Options = Options()) -> Metrics:  # noqa: B008
+    """Trains a network and evaluates it, or resumes a run.
 
-    With several workers, each calls this with the same arguments and a workdir that all of them see.
+    With several workers, each calls this with the same arguments and a workdir that all of them share.
 
     Args:
-        recipe: a `Recipe`.
-        workdir: directory of the run; made if missing, continued if it holds the same run.
-        options: `Options`.
+        recipe: what to train.
+        workdir: directory of the run; created if missing, resumed if it holds the same run.
+        options: how to train it.
 
     Returns:
-        The last validation's `alexnet_tf.evaluation.evaluator.Result`.
+        The metrics of the last validation.
 
     Raises:
-        ValueError: on a dataset that cannot be opened or a workdir that cannot be used, before anything is trained.
-        Interrupted: after Ctrl-C or SIGTERM; what was done is saved.
-        FloatingPointError: if the loss is not finite; the last checkpoint before stays.
-        LostWorkerError: if another worker is gone; the last checkpoint stays.
-        SaveError: if a checkpoint cannot be written; those before stay.
+        UserError: if the dataset, the weights or the workdir cannot be used; nothing is trained then.
+        LossNotFiniteError: if the loss is not finite; earlier checkpoints are kept.
+        Interrupted: after Ctrl-C or SIGTERM; the run is saved.
+        LostWorkerError: if another worker is gone; the last checkpoint is kept.
+        SaveError: if a file cannot be written; earlier checkpoints are kept.
     """
+    workdir = pathlib.Path(workdir)
     strategy = make_strategy(options.strategy, options.devices, dataclasses.asdict(recipe))
-    # Before the seed, of which it would take some.
-    check_size(recipe)
     keras.utils.set_random_seed(recipe.seed)
     dataset = datasets.open_dataset(recipe.dataset, recipe.dataset_seed)
-    # Before the workdir is claimed, for a mistake in the weights' name should not leave a run with that name.
-    begun = bool(candidates(pathlib.Path(workdir) / LAST))
-    start = starting_weights(recipe, len(dataset.class_names)) if recipe.weights and not begun else None
     profiling.check(options.profile, recipe.total_steps(dataset.train.count))
-    if is_chief(strategy):
-        init_workdir(workdir, recipe, dataset.class_names)
-    with noticing_lost_workers(strategy):
-        trainer = Trainer(recipe, pathlib.Path(workdir), dataset, strategy, options, start)
-        with finishing_steps(trainer.stop):
-            return trainer.run()
+    with detecting_lost_workers(strategy):
+        with strategy.scope():
+            model = build_model(recipe, len(dataset.class_names), recipe.precision)
+        # The weights are loaded before the workdir is created: if they cannot be, there is no run.
+        resumes = bool(candidates(workdir / layout.CHECKPOINTS))
+        misfits = load_pretrained(model, recipe) if recipe.weights and not resumes else {}
+        freeze(model, recipe.freeze_through)
+        if is_chief(strategy):
+            init_workdir(workdir, recipe, dataset.class_names)
+        statistics = load_or_compute_statistics(recipe, workdir, dataset, is_chief(strategy))
+        trainer = Trainer(Run(recipe, dataset.class_names, statistics, model, workdir), dataset, strategy, options)
+        with stopping_gracefully(trainer.stop):
+            return trainer.finish(misfits)
 
 
 class Trainer:
-    """A run in training: its model, optimizer, step and plateau.
+    """Trains a run from its newest checkpoint, with all that is recorded on the way.
 
     Args:
-        recipe, workdir, options: as for `train_and_evaluate`.
-        dataset: `Dataset`.
-        strategy: `tf.distribute.Strategy`.
-        start: see `starting_weights`; None for fresh weights, or those of the run's own checkpoint.
+        run: with a model that was built in the scope of the strategy.
+        dataset: the run's dataset.
+        strategy: the devices that train.
+        options: how to train.
+
+    Attributes:
+        stop: the request to stop.
     """
 
-    def __init__(self, recipe, workdir, dataset, strategy, options, start=None):
-        self.recipe, self.workdir, self.dataset, self.strategy = recipe, workdir, dataset, strategy
-        self.options, self.stop, self.chief = options, Stop(), is_chief(strategy)
-        self.classes = len(dataset.class_names)
-        self.steps_per_epoch = recipe.steps_per_epoch(dataset.train.count)
-        self.total_steps = recipe.total_steps(dataset.train.count)
-        self.max_steps_per_call = min(options.steps_per_call or (10 if _kind() == "GPU" else 1), options.log_every)
-        found = load_or_compute_statistics(recipe, workdir, dataset, self.chief)
-        self.mean, color_pca = input_mean(recipe, found), found.color_pca(recipe.color_pca)
-        with strategy.scope():
-            self.model = build_model(recipe, self.classes, recipe.precision)
-            if start:
-                self.model.set_weights(start[0])
-            freeze(self.model, recipe.freeze_through)
-            self.optimizer = build_optimizer(recipe)
-            self.optimizer.build(self.model.trainable_variables)
-            self.train_steps = TrainStep(
-                strategy, self.model, self.optimizer, recipe, self.mean, color_pca, self.stop.requested, self.max_steps_per_call, options.jit,
-            )  # fmt: skip
-        self.evaluator = Evaluator(
-            self.model,
-            self.classes,
-            recipe.resize_crop,
-            self.mean,
-            strategy=strategy,
-            stop_requested=self.stop.requested,
+    def __init__(self, run: Run, dataset: Dataset, strategy: tf.distribute.Strategy, options: Options) -> None:
+        self._run, self._dataset, self._strategy, self._options = run, dataset, strategy, options
+        self.stop, self._chief = Stop(), is_chief(strategy)
+        steps_per_call = options.steps_per_call or (10 if device_kind() == "GPU" else 1)
+        self._max_steps_per_call = min(steps_per_call, options.log_every)
+        self._state = TrainingState(
+            run, dataset.train.count, strategy, self.stop, self._max_steps_per_call, options.jit
         )
-        self.paths = [variable.path for variable in self.model.trainable_variables]
-        self.step, self.validated = (tf.Variable(0, dtype=tf.int64) for _ in range(2))
-        self.plateau_state = tf.Variable(dataclasses.astuple(Plateau()), dtype=tf.float64)
-        state = {
-            "model": self.model, "optimizer": self.optimizer, "step": self.step, "validated": self.validated,
-            "plateau": self.plateau_state, "dropout": random_states(self.model),
-        }  # fmt: skip
-        if self.train_steps.loss_scale:
-            state["loss_scale"] = self.train_steps.loss_scale.state
-        self.checkpoints = Checkpoints(workdir, state, self.chief)
-        self.checkpoints.restore()
-        self.saved_at = time.monotonic()
-        self.journal = Journal(workdir, self.steps_per_epoch, self.chief, self._at())
-        self.summaries = Summaries(
-            recipe, dataset, self.model, self.mean, color_pca, self.journal, self.chief and options.layer_summaries_every > 0,
-            self.train_steps.loss_scale,
+        self._checkpoints = Checkpoints(run.workdir, self._state.trackables, self._chief)
+        self._checkpoints.restore()
+        self._saved_at = time.monotonic()
+        self._journal = Journal(run.workdir, self._state.steps_per_epoch, self._chief, self._state.step)
+        self._summaries = Summaries(
+            run.recipe, dataset, run.model, run.mean, run.statistics.color_pca(run.recipe.color_pca),
+            self._journal, self._chief and options.layer_summaries_every > 0, self._state.train_step.loss_scale,
         )  # fmt: skip
-        self.trace = profiling.Trace(self.chief and options.profile, workdir / "logs" / "train")
-        self.stuck = StuckLoss(self.classes)
-        self.fresh = start[1] if start else []
+        self._validation = Validation(run, dataset, strategy, self.stop, self._journal)
+        self._trace = profiling.Trace(options.profile if self._chief else None, run.workdir / layout.EVENTS / "train")
+        self._stuck_loss = StuckLoss(len(dataset.class_names))
 
-    def run(self):
-        """Trains to the end, validating and saving on the way."""
+    def finish(self, misfits: Mapping[str, str]) -> Metrics:
+        """Trains to the end, validating and saving on the way; raises as `train_and_evaluate` does.
+
+        Args:
+            misfits: layers that pretrained weights did not fit, and why: see `load_pretrained`.
+        """
         try:
-            return self._run()
+            self._log_start(misfits)
+            self._summaries.write_start(self._state.step)
+            metrics = None
+            while self._state.step < self._state.total_steps or self._state.needs_validation():
+                if self._state.needs_validation():
+                    metrics = self._validate()
+                else:
+                    self.train(self._state.step, self._state.next_stop())
+            metrics = metrics or self._validation.evaluate(self._where())
+            if self._chief:
+                self._write_results(metrics)
+            return metrics
+        except StopRequested as request:
+            self._save()
+            message = f"Stopped {request}; saved in {self._run.workdir}. Rerun the same command to resume."
+            raise Interrupted(message, self.stop.signal) from None
         finally:
-            self.trace.close()
+            self._trace.close()
 
-    def _run(self):
-        self._introduce()
-        self.summaries.introduce(self._at())
-        result = None
-        while self._at() < self.total_steps or self._validation_is_due():
-            if self._validation_is_due():
-                result = self._validate()
-            else:
-                self.train(self._at(), self._next_stop())
-        result = result or self._evaluate()
-        if self.chief:
-            self.model.save_weights(self.workdir / RUN_WEIGHTS)
-            (self.workdir / RESULT).write_text(json.dumps(dataclasses.asdict(result), indent=2) + "\n")
-            if self.recipe.weights:
-                self._report()
-        return result
-
-    def _report(self):
-        """Says and keeps which classes are taken for which, and which images surely."""
-        progress = Progress("mistakes", self.dataset.validation.count)
-
-        def update(count):
-            progress.update(count)
-            if self.stop.requested.numpy():
-                self._interrupt("while looking at mistakes")
-
-        found = confusion.answers(
-            self.model, self.dataset.validation, "validation", self.dataset.class_names, self.recipe.resize_crop,
-            self.mean, progress=update,
-        )  # fmt: skip
-        found.save(self.workdir)
-        self.journal.log(f"validation images by class, all in {confusion.CONFUSION}:\n{found.text()}")
-
-    def _at(self):
-        return int(self.step.numpy())
-
-    @property
-    def _every(self):
-        return self.recipe.evaluate_every or self.steps_per_epoch
-
-    def _validation_is_due(self):
-        """Whether this step calls for a validation that has not been: a run can be stopped in the middle of one."""
-        step = self._at()
-        return step != int(self.validated.numpy()) and (step % self._every == 0 or step == self.total_steps)
-
-    def _next_stop(self):
-        """The step up to which training goes on alike: the next validation, a change of augmentation, or the end."""
-        step = self._at()
-        change = (self.recipe.color_noise_end_epoch or 0) * self.steps_per_epoch
-        stops = [self.total_steps, (step // self._every + 1) * self._every, change]
-        return min(stop for stop in stops if stop > step)
-
-    def _introduce(self):
-        """Says what is about to be trained, and on what."""
-        self.journal.log(
-            f"{self.recipe.preset}: {self.model.count_params():,} weights, {self.classes} classes, "
-            f"{self.dataset.train.count:,} images, {self.total_steps:,} steps of {self.recipe.batch_size}, "
-            f"{self.strategy.num_replicas_in_sync} {_kind()}, {self.recipe.precision}, from step {self._at()}"
-        )
-        if self.recipe.weights:
-            self.journal.log(describe(self.model, self.recipe))
-        if self.fresh:
-            self.journal.log(f"these start fresh, too, for theirs were for another size: {', '.join(self.fresh)}")
-        if self.dataset.train.labels is not None:
-            for line in class_counts(self.dataset.train.labels, self.dataset.class_names):
-                self.journal.log(line)
-        if self.options.profile and self._at() > self.options.profile.start:
-            self.journal.log(f"no profile: step {self.options.profile.start} is past")
-
-    def train(self, first, end):
+    def train(self, first: int, end: int) -> None:
         """Trains from one step to another, without a validation."""
-        recipe, every = self.recipe, self.options.log_every
-        augmentation = recipe.augmentation(first // self.steps_per_epoch)
+        augmentation = self._run.recipe.augmentation(first // self._state.steps_per_epoch)
         batches = self._batches(augmentation, range(first, end))
-        progress = Progress("step", self.total_steps, first)
-        meter, step = Meter(recipe.batch_size), first
+        progress, meter = Progress("step", self._state.total_steps, first), Meter(self._run.recipe.batch_size)
+        step = first
         while step < end:
-            stop = self.trace.end_of_call(step, min(end, step + self.max_steps_per_call, (step // every + 1) * every))
-            steps = range(step, stop)
-            with self.trace.call(step, stop):
-                sums, waited = self.train_steps(batches, *self._rates(steps), augmentation.color_noise)
-            self.step.assign_add(len(steps))
-            step, stop_requested = steps.stop, sums[4]
-            # At every step, so that no checkpoint takes the place of a good one after that.
-            if not np.isfinite(sums[2]):
-                raise FloatingPointError(
-                    f"the loss is not finite after step {step}, at learning rate {self.rate:g}; "
-                    f"the last good checkpoint is {self.checkpoints.newest}"
+            steps = range(step, self._end_of_call(step, end))
+            rates = self._state.rates(steps)
+            with self._trace.call(steps.start, steps.stop):
+                result = self._state.train_step(batches, rates, augmentation.color_noise)
+            self._state.advance(len(steps))
+            step, learning_rate = steps.stop, rates.learning_rates[-1]
+            # At every step, so that no checkpoint of a broken network replaces a good one.
+            if not math.isfinite(result.sums.loss):
+                raise LossNotFiniteError(
+                    f"the loss is not finite after step {step}, at learning rate {learning_rate:g}. "
+                    f"The last good checkpoint is {self._checkpoints.newest}"
                 )
-            meter.add(len(steps), sums[:4], waited)
-            if step % every == 0 or step == end or stop_requested:
-                progress.update(step, self._log(step, meter.take()))
-            layer_summaries_every = self.options.layer_summaries_every
-            if (
-                layer_summaries_every
-                and step // layer_summaries_every > steps.start // layer_summaries_every
-                and step < end
-            ):
-                self.summaries.layers(step)
-            if stop_requested:
-                self._interrupt(f"after step {step} of {self.total_steps}")
-            if time.monotonic() - self.saved_at > 60 * self.options.checkpoint_minutes:
+            meter.add(len(steps), result)
+            if step % self._options.log_every == 0 or step == end or result.stop_requested:
+                progress.update(step, self._log_metrics(step, meter.take(), learning_rate))
+            every = self._options.layer_summaries_every
+            if every and step // every > steps.start // every and step < end:
+                self._summaries.write_layers(step)
+            if result.stop_requested:
+                raise StopRequested(f"after {self._where()}")
+            if time.monotonic() - self._saved_at > 60 * self._options.checkpoint_minutes:
                 self._save()
 
-    def _batches(self, augmentation, steps):
-        def batches_of(context):
-            return pipeline.with_threads(
-                pipeline.training_batches(
-                    self.dataset.train, self.classes, self.recipe.batch_size, self.recipe.resize_crop, augmentation,
-                    self.recipe.seed, steps, pipeline.Shard.of(context),
-                ), self.options.input_threads,
+    def _end_of_call(self, step: int, end: int) -> int:
+        """The last step of a call, so that no line of the log and no bound of a trace lies inside a call."""
+        every = self._options.log_every
+        return self._trace.end_of_call(step, min(end, step + self._max_steps_per_call, (step // every + 1) * every))
+
+    def _batches(self, augmentation: Augmentation, steps: range) -> Iterator:
+        recipe, dataset = self._run.recipe, self._dataset
+
+        def batches_of(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            batches = pipeline.training_batches(
+                dataset.train, len(dataset.class_names), recipe.batch_size, recipe.resize_crop, augmentation,
+                recipe.seed, steps, pipeline.Shard.of(context),
             )  # fmt: skip
+            return pipeline.with_threads(batches, self._options.input_threads)
 
-        return iter(self.strategy.distribute_datasets_from_function(batches_of))
+        return iter(self._strategy.distribute_datasets_from_function(batches_of))
 
-    def _rates(self, steps):
-        """The learning rate of each step, and each variable's multiple of it."""
-        rates, multipliers = [], []
-        for step in steps:
-            factor = schedule_factor(self.recipe, step, self.steps_per_epoch, self.total_steps, self._plateau().drops)
-            self.rate = self.recipe.peak_learning_rate * factor
-            own = variable_rates(self.recipe, self.paths, factor, step // self.steps_per_epoch)
-            rates.append(self.rate)
-            multipliers.append(np.array(own, np.float32) / self.rate)
-        return rates, multipliers
-
-    def _plateau(self):
-        best, waited, drops = self.plateau_state.numpy()
-        return Plateau(best, int(waited), int(drops))
-
-    def _log(self, step, values):
-        """Writes what the last steps measured; returns it as text."""
-        if self.train_steps.loss_scale:
-            values["loss_scale"] = float(self.train_steps.loss_scale.scale.numpy())
-        self.journal.write("train", step, {**values, "learning_rate": self.rate})
-        warning = self.stuck.check(step, values["loss"], self.rate)
-        if warning:
-            self.journal.log(warning)
-        return (
-            f"loss {values['loss']:.3f}  top-1 error {values['top1_error']:.1%}  "
-            f"{values['images_per_second']:.1f} images/s"
-        )
-
-    def _evaluate(self, watch=None):
-        progress = Progress("validating", self.dataset.validation.count)
-
-        def update(count, stop_requested):
-            progress.update(count)
-            if stop_requested:
-                self._interrupt(f"while validating step {self._at()} of {self.total_steps}")
-
-        return self.evaluator(self.dataset.validation, update, watch)
-
-    def _validate(self):
-        worst = HardestExamples() if self.summaries.writes else None
-        result = self._evaluate(worst)
-        step, plateau = self._at(), self._plateau()
-        best = result.top1_error < plateau.best
-        plateau.update(result.top1_error, self.recipe.patience, self.recipe.max_lr_drops)
-        self.plateau_state.assign(dataclasses.astuple(plateau))
-        self.validated.assign(step)
-        values = {"loss": result.loss, "top1_error": result.top1_error, "top5_error": result.top5_error}
-        self.journal.write("validation", step, values)
-        self.journal.log(
-            f"step {step}: validation loss {result.loss:.3f}, top-1 error {result.top1_error:.2%}, "
-            f"top-5 error {result.top5_error:.2%}, {result.examples:,} images"
-        )
-        skipped = sorted(self.dataset.train.skipped | self.dataset.validation.skipped)
-        if skipped:
-            files = "1 file" if len(skipped) == 1 else f"{len(skipped)} files"
-            print(f"{files} skipped, no image: {', '.join(skipped[:NAMED])}", file=sys.stderr)
+    def _validate(self) -> Metrics:
+        hardest = HardestExamples() if self._summaries.writes else None
+        metrics, step = self._validation.evaluate(self._where(), hardest), self._state.step
+        best = self._state.record_validation(metrics.top1_error)
+        self._validation.record(step, metrics)
         if best:
-            self.checkpoints.save_best()
+            self._checkpoints.save_best()
         self._save()
-        self.summaries.network(step)
-        self.summaries.mistakes(step, worst)
-        return result
+        self._summaries.write_network(step)
+        self._summaries.write_hardest(step, hardest)
+        return metrics
 
-    def _save(self):
-        self.checkpoints.save()
-        self.saved_at = time.monotonic()
+    def _save(self) -> None:
+        self._checkpoints.save()
+        self._saved_at = time.monotonic()
 
-    def _interrupt(self, where):
-        self._save()
-        raise Interrupted(f"stopped {where}; saved in {self.workdir}; the same command goes on", self.stop.signal)
+    def _write_results(self, metrics: Metrics) -> None:
+        workdir = self._run.workdir
+        with storage.atomic_write(workdir / layout.WEIGHTS) as partial:
+            self._run.model.save_weights(partial)
+        storage.write_json(workdir / layout.RESULT, dataclasses.asdict(metrics), RESULT_VERSION)
+        if self._run.recipe.weights:
+            self._validation.write_report()
 
+    def _where(self) -> str:
+        return f"step {self._state.step} of {self._state.total_steps}"
 
-def _kind():
-    return "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+    def _log_metrics(self, step: int, metrics: dict[str, float], learning_rate: float) -> str:
+        """Records training metrics; returns the main ones as text."""
+        if self._state.train_step.loss_scale:
+            metrics["loss_scale"] = float(self._state.train_step.loss_scale.scale.numpy())
+        self._journal.write("train", step, {**metrics, "learning_rate": learning_rate})
+        warning = self._stuck_loss.check(step, metrics["loss"], learning_rate)
+        if warning:
+            self._journal.log(warning)
+        return (
+            f"loss {metrics['loss']:.3f}  top-1 error {metrics['top1_error']:.1%}  "
+            f"{metrics['images_per_second']:.1f} images/s"
+        )
+
+    def _log_start(self, misfits: Mapping[str, str]) -> None:
+        """Logs what is going to be trained, and on what."""
+        recipe, model, profile = self._run.recipe, self._run.model, self._options.profile
+        classes, train = self._dataset.class_names, self._dataset.train
+        self._journal.log(
+            f"{recipe.preset}: {model.count_params():,} parameters, {len(classes)} classes, {train.count:,} images, "
+            f"{self._state.total_steps:,} steps, batch size {recipe.batch_size}, "
+            f"{self._strategy.num_replicas_in_sync} {device_kind()}, {recipe.precision}, from step {self._state.step}"
+        )
+        if recipe.weights:
+            self._journal.log(describe(model, recipe))
+        if misfits:
+            self._journal.log(reinitialized(misfits))
+        for line in class_balance(train.labels, classes) if train.labels is not None else ():
+            self._journal.log(line)
+        if profile and self._state.step > profile.start:
+            self._journal.log(f"No profile: its first step, {profile.start}, was done before.")

@@ -1,39 +1,45 @@
-"""The scale that keeps float16's gradients from vanishing."""
+"""The scale that keeps float16 gradients from vanishing."""
+
+from collections.abc import Sequence
 
 import tensorflow as tf
 
-FIRST_SCALE = 2.0**15
+INITIAL_SCALE = 2.0**15
 STEPS_TO_GROW = 2000
 
 
 class LossScale:
-    """A factor on the loss, halved when gradients overflow and doubled after 2000 steps in which they did not.
+    """A factor on the loss, halved when gradients overflow and doubled after 2000 steps without an overflow.
 
-    Keras' own (`LossScaleOptimizer`) looks at one replica's gradients alone, before they are added up; this one asks
-    all replicas, so that they skip a step together.
+    Keras' `LossScaleOptimizer` looks at the gradients of one replica before they are added up. This class asks all
+    replicas, so that they skip a step together.
+
+    Attributes:
+        scale: float32 scalar variable.
+        good_steps: int32 scalar variable, the steps since the scale last changed.
 
     Reference: Micikevicius et al., Mixed Precision Training, 2018, section 3.2.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         options = {"trainable": False, "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA}
-        self.scale = tf.Variable(FIRST_SCALE, name="loss_scale", **options)
+        self.scale = tf.Variable(INITIAL_SCALE, name="loss_scale", **options)
         self.good_steps = tf.Variable(0, name="good_steps", **options)
 
     @property
-    def state(self):
-        """What a checkpoint keeps of it."""
+    def state(self) -> list[tf.Variable]:
+        """The variables that a checkpoint must hold."""
         return [self.scale, self.good_steps]
 
-    def unscale(self, gradients):
-        """Divides gradients by the scale, and adapts it. Call it in a replica.
+    def unscale(self, gradients: Sequence[tf.Tensor]) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """Divides gradients by the scale and adapts the scale. Call it in a replica.
 
         Returns:
-            The gradients, zeros if any replica's overflowed, and whether none did, a bool scalar.
+            The gradients, all zeros if those of any replica overflowed; and a bool scalar, whether none did.
         """
-        here = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients])
+        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients])
         overflows = tf.distribute.get_replica_context().all_reduce(
-            tf.distribute.ReduceOp.SUM, tf.cast(tf.logical_not(here), tf.float32)
+            tf.distribute.ReduceOp.SUM, tf.cast(tf.logical_not(finite), tf.float32)
         )
         good, scale = tf.equal(overflows, 0), tf.identity(self.scale)
         count = tf.where(good, self.good_steps + 1, 0)

@@ -1,26 +1,35 @@
-"""The paper's update rule, and Adam in one pass, as Keras optimizers."""
+"""The paper's update rule and a single-pass Adam, as Keras optimizers."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from alexnet_tf.errors import UserError
+from alexnet_tf.models.private_api import local_variable, variable_index
+from alexnet_tf.runs.recipe import Recipe
 
-def paper_update(weight, velocity, gradient, rate, momentum, decay):
-    """One update in place: `v ← μ·v − λ·ε·w − ε·g`, then `w ← w + v`.
 
-    Two passes of TensorFlow's training operations over memory, where plain arithmetic takes nine and a quarter of
-    a CPU's whole training step. A rate of 0 leaves both as they are, bit for bit.
+def paper_update(
+    weight: tf.Variable, velocity: tf.Variable, gradient: tf.Tensor, rate: tf.Tensor, momentum: float, decay: float
+) -> None:
+    """Updates in place: `v ← μ·v − λ·ε·w − ε·g`, then `w ← w + v`.
+
+    TensorFlow's fused operations take two passes over memory. Plain arithmetic takes nine, and a quarter of the whole
+    training step on a CPU. A learning rate of 0 leaves both variables unchanged, bit for bit.
 
     Args:
-        weight, velocity: float32 `tf.Variable`s of one shape (w and v).
-        gradient: float32 tensor of that shape (g), the mean over the global batch.
-        rate: scalar ε.
-        momentum: float μ in (0, 1).
-        decay: float λ.
+        weight, velocity: float32 variables of one shape (w and v).
+        gradient: float32 tensor of that shape (g), of the mean loss over the global batch.
+        rate: scalar learning rate ε.
+        momentum: μ in (0, 1).
+        decay: weight decay λ.
 
-    Reference: section 5 of the paper; `layer.cu` of the 2012 code for what a rate of 0 skips.
+    Reference: section 5 of the paper; `layer.cu` of the 2012 code for what a learning rate of 0 skips.
     """
 
-    def update():
+    def update() -> bool:
         if decay:
             # The next operation multiplies this by the momentum again.
             tf.raw_ops.ResourceApplyGradientDescent(var=velocity.handle, alpha=rate * (decay / momentum), delta=weight)
@@ -34,42 +43,45 @@ def paper_update(weight, velocity, gradient, rate, momentum, decay):
 
 @keras.saving.register_keras_serializable("alexnet_tf")
 class PaperSGD(keras.optimizers.Optimizer):
-    """Stochastic gradient descent as in section 5 of the paper, with a rate multiplier for each variable.
+    """Stochastic gradient descent as in section 5 of the paper, with a learning rate multiplier per variable.
 
     Args:
-        learning_rate: float ε, or a schedule in steps.
-        momentum: float in (0, 1).
-        decay: the factor .0005 of the paper; it acts through the rate, inside the velocity.
-        decay_biases: whether decay acts on variables named `bias`.
-        layer_decays: pairs of (prefix, decay): variables whose path starts with the prefix have that decay instead.
+        learning_rate: ε, or a Keras schedule.
+        momentum: in (0, 1).
+        decay: weight decay, 0.0005 in the paper; it acts inside the velocity, multiplied by the learning rate.
+        decay_biases: whether weight decay is applied to variables named `bias`.
+        layer_decays: (prefix, decay) pairs: variables whose path starts with the prefix have that weight decay instead.
         name: name of the optimizer.
+        **kwargs: as for `keras.optimizers.Optimizer`.
 
-    `multipliers` is a float32 vector with one factor on the rate for each variable, in the order of `build`;
-    assign to it to slow down, speed up or freeze layers.
+    Attributes:
+        multipliers: float32 vector with a factor on the learning rate of each variable, in the order of `build`.
+            Assign to it to slow down, speed up or freeze layers.
 
     Raises:
-        ValueError: if the momentum is not in (0, 1).
+        UserError: if the momentum is not in (0, 1).
     """
 
     def __init__(
         self,
-        learning_rate=0.01,
-        momentum=0.9,
-        decay=0.0005,
-        decay_biases=True,
-        layer_decays=(),
-        name="paper_sgd",
-        **kwargs,
-    ):
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 0.01,
+        momentum: float = 0.9,
+        decay: float = 0.0005,
+        decay_biases: bool = True,
+        layer_decays: Sequence[tuple[str, float]] = (),
+        name: str = "paper_sgd",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(learning_rate, name=name, **kwargs)
         if not 0 < momentum < 1:
-            raise ValueError(f"momentum must be in (0, 1). Received: momentum={momentum}")
+            raise UserError(f"momentum must be above 0 and below 1, got {momentum}")
         self.momentum = momentum
         self.decay = decay
         self.decay_biases = decay_biases
-        self.layer_decays = tuple(map(tuple, layer_decays))
+        self.layer_decays = tuple((prefix, decay) for prefix, decay in layer_decays)
 
-    def build(self, variables):
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        """Creates the velocities; called once, with the trainable variables."""
         if self.built:
             return
         super().build(variables)
@@ -77,71 +89,104 @@ class PaperSGD(keras.optimizers.Optimizer):
         self.decays = [self._decay_of(v) for v in variables]
         self.multipliers = self.add_variable((len(variables),), initializer="ones", name="multipliers")
 
-    def _decay_of(self, variable):
+    def _decay_of(self, variable: keras.Variable) -> float:
         if variable.name == "bias" and not self.decay_biases:
             return 0.0
         return next((decay for prefix, decay in self.layer_decays if variable.path.startswith(prefix)), self.decay)
 
-    def update_step(self, gradient, variable, learning_rate):
-        index = self._get_variable_index(variable)
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
+        """Updates one variable, in a replica."""
+        index = variable_index(self, variable)
         rate = tf.cast(learning_rate, tf.float32) * self.multipliers.value[index]
         rate *= self.trust(gradient, variable, self.decays[index])
-        paper_update(variable, _on_device(self.velocities[index]), gradient, rate, self.momentum, self.decays[index])
+        velocity = local_variable(self.velocities[index])
+        paper_update(variable, velocity, gradient, rate, self.momentum, self.decays[index])
 
-    def trust(self, gradient, variable, decay):
-        """A further factor on the rate of one variable: 1 here."""
+    def trust(self, gradient: tf.Tensor, variable: tf.Variable, decay: float) -> float | tf.Tensor:
+        """A further factor on the learning rate of one variable, for subclasses."""
         return 1.0
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
+        """See `keras.optimizers.Optimizer.get_config`."""
         own = {"momentum": self.momentum, "decay": self.decay, "decay_biases": self.decay_biases}
         return {**super().get_config(), **own, "layer_decays": self.layer_decays}
 
 
 @keras.saving.register_keras_serializable("alexnet_tf")
 class LARS(PaperSGD):
-    """`PaperSGD` whose rate is adapted to each layer, so that large batches train.
+    """`PaperSGD` with a learning rate adapted to each layer, which makes large batches train.
 
-    The rate of a kernel is multiplied by `trust_ratio · ‖w‖ / (‖g‖ + λ·‖w‖)`, that of biases and other vectors is
-    left as it is.
+    The learning rate of a kernel is multiplied by `trust_ratio · ‖w‖ / (‖g‖ + λ·‖w‖)`; that of biases and other
+    vectors is unchanged.
 
     Args:
-        trust_ratio: how far a kernel may move in a step, as a share of its norm at rate 1.
-        *args, **kwargs: as `PaperSGD`.
+        trust_ratio: how far a kernel may move in a step, as a fraction of its norm at learning rate 1.
+        *args, **kwargs: as for `PaperSGD`.
 
     Reference: You, Gitman and Ginsburg, Large Batch Training of Convolutional Networks, 2017.
     """
 
-    def __init__(self, *args, trust_ratio=0.001, name="lars", **kwargs):
-        super().__init__(*args, name=name, **kwargs)
+    def __init__(self, *args: Any, trust_ratio: float = 0.001, **kwargs: Any) -> None:
+        super().__init__(*args, **{"name": "lars", **kwargs})
         self.trust_ratio = trust_ratio
 
-    def trust(self, gradient, variable, decay):
+    def trust(self, gradient: tf.Tensor, variable: tf.Variable, decay: float) -> float | tf.Tensor:
+        """See the class."""
         if variable.shape.rank < 2:
             return 1.0
         weight_norm, gradient_norm = tf.norm(variable), tf.norm(gradient)
         norms = gradient_norm + decay * weight_norm
         return tf.where((weight_norm > 0) & (norms > 0), self.trust_ratio * weight_norm / norms, 1.0)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
+        """See `keras.optimizers.Optimizer.get_config`."""
         return {**super().get_config(), "trust_ratio": self.trust_ratio}
 
 
 @keras.saving.register_keras_serializable("alexnet_tf")
-class FusedAdam(keras.optimizers.Adam):
-    """`keras.optimizers.Adam` computed by TensorFlow's single Adam operation: the same numbers, a fifth of the time.
+class FusedAdam(keras.optimizers.Optimizer):
+    """`keras.optimizers.Adam` as TensorFlow's fused Adam operation: the same numbers in a fifth of the time.
 
-    A rate of 0 leaves weights and moments as they are.
+    A learning rate of 0 leaves weights and moments unchanged.
+
+    Args:
+        learning_rate: a number or a Keras schedule.
+        beta_1, beta_2: decay rates of the two moments.
+        epsilon: added to the root of the second moment.
+        name: name of the optimizer.
+        **kwargs: as for `keras.optimizers.Optimizer`.
     """
 
-    def update_step(self, gradient, variable, learning_rate):
-        index = self._get_variable_index(variable)
+    def __init__(
+        self,
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        name: str = "fused_adam",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(learning_rate, name=name, **kwargs)
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        """Creates the moments; called once, with the trainable variables."""
+        if self.built:
+            return
+        super().build(variables)
+        self.first_moments = [self.add_variable_from_reference(v, name="momentum") for v in variables]
+        self.second_moments = [self.add_variable_from_reference(v, name="velocity") for v in variables]
+
+    def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
+        """Updates one variable, in a replica."""
+        index = variable_index(self, variable)
         step = tf.cast(self.iterations + 1, tf.float32)
         rate = tf.cast(learning_rate, tf.float32)
 
-        def update():
+        def update() -> bool:
             tf.raw_ops.ResourceApplyAdam(
-                var=variable.handle, m=_on_device(self._momentums[index]).handle,
-                v=_on_device(self._velocities[index]).handle,
+                var=variable.handle, m=local_variable(self.first_moments[index]).handle,
+                v=local_variable(self.second_moments[index]).handle,
                 beta1_power=self.beta_1**step, beta2_power=self.beta_2**step, lr=rate,
                 beta1=self.beta_1, beta2=self.beta_2, epsilon=self.epsilon, grad=gradient,
             )  # fmt: skip
@@ -149,15 +194,13 @@ class FusedAdam(keras.optimizers.Adam):
 
         tf.cond(rate > 0, update, lambda: False)
 
-
-def _on_device(variable):
-    """The `tf.Variable` of this device behind a Keras variable, mirrored or not."""
-    value = variable.value
-    return value._get() if isinstance(value, tf.distribute.DistributedValues) else value
+    def get_config(self) -> dict[str, Any]:
+        """See `keras.optimizers.Optimizer.get_config`."""
+        return {**super().get_config(), "beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
 
 
-def build_optimizer(recipe):
-    """The Keras optimizer that a recipe names."""
+def build_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
+    """The optimizer of a recipe, at its peak learning rate."""
     if recipe.optimizer == "adam":
         return FusedAdam(recipe.peak_learning_rate)
     kind = LARS if recipe.optimizer == "lars" else PaperSGD

@@ -1,7 +1,7 @@
-"""Workers meet before TensorFlow is asked to connect them.
+"""Workers contact each other before TensorFlow connects them.
 
-TensorFlow waits for ever for a worker that never comes, in a call that nothing can interrupt, and finds out late that
-workers do not do the same. So they first shake hands by themselves, at the addresses that TensorFlow uses after them.
+TensorFlow waits forever for a worker that never starts, in a call that cannot be interrupted, and detects different
+settings late. So workers first exchange their settings by themselves, at the addresses that TensorFlow uses afterwards.
 """
 
 import json
@@ -9,99 +9,110 @@ import socket
 import socketserver
 import threading
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-SECONDS = 45
-_PAUSE = 0.2
+from alexnet_tf.errors import UserError
+
+TIMEOUT_SECONDS = 45
+_PAUSE_SECONDS = 0.2
 
 
-def meet(addresses, index, terms, seconds=SECONDS):
-    """Waits until all workers have met.
+def meet(
+    addresses: Sequence[str], index: int, settings: Mapping[str, Any], timeout_seconds: float = TIMEOUT_SECONDS
+) -> None:
+    """Waits until every worker has answered, and compares settings.
 
     Args:
         addresses: `host:port` of each worker.
-        index: which of them this process is.
-        terms: flat dictionary that must be the same in every worker.
-        seconds: how long to wait.
+        index: of this worker.
+        settings: values that must be the same in every worker.
+        timeout_seconds: how long to wait.
 
     Raises:
-        ValueError: if this worker's address cannot be used, another's terms differ, or one did not come in time.
+        UserError: if this worker's address cannot be used, a worker does not answer in time, or one has other settings.
     """
-    hello = json.dumps({"worker": index, "terms": terms}).encode() + b"\n"
-    terms = json.loads(hello)["terms"]  # As the others see them: JSON has no tuples.
+    greeting = json.dumps({"worker": index, "settings": settings}).encode() + b"\n"
+    settings = json.loads(greeting)["settings"]  # As the others see them: JSON has no tuples.
     others = [number for number in range(len(addresses)) if number != index]
-    with _Server(addresses[index], hello) as server:
-        deadline = time.monotonic() + seconds
-        while missing := [number for number in others if number not in server.met]:
+    with _Server(addresses[index], greeting) as server:
+        deadline = time.monotonic() + timeout_seconds
+        while missing := [number for number in others if number not in server.known]:
             if time.monotonic() > deadline:
                 silent = ", ".join(addresses[number] for number in missing)
-                raise ValueError(f"all workers must be reached within {seconds} s. No answer from {silent}")
+                raise UserError(f"all workers must answer within {timeout_seconds} s, got no answer from {silent}")
             for number in missing:
-                server.met.update(_understood(_call(addresses[number], hello)))
-            time.sleep(_PAUSE)
+                server.known.update(_parsed(_call(addresses[number], greeting)))
+            time.sleep(_PAUSE_SECONDS)
         for number in others:
-            differences = _differences(terms, server.met[number])
+            differences = _differences(settings, server.known[number])
             if differences:
-                raise ValueError(f"all workers must be started alike. Worker {number} differs in {differences}")
+                raise UserError(
+                    f"all workers must have the same settings, but worker {number} differs in {differences}"
+                )
 
 
 class _Server(socketserver.ThreadingTCPServer):
-    """ClassificationReport every other worker's greeting with this one's.
+    """Answers the greeting of every other worker with this worker's.
 
     Attributes:
-        met: {worker: its terms}; whichever of two workers calls, both know each other after the answer.
+        known: {worker: its settings}. Whichever of two workers calls, both know each other after the answer.
     """
 
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, address, hello):
-        self.hello, self.met = hello, {}
+    def __init__(self, address: str, greeting: bytes) -> None:
+        self.greeting = greeting
+        self.known: dict[int, dict[str, Any]] = {}
         try:
             super().__init__(("", int(address.rpartition(":")[2])), _Handler)
         except OSError as error:
-            raise ValueError(f"this worker's address cannot be used: {error.strerror}. Received: {address}") from error
+            raise UserError(f"the address of this worker must be free, got {address}: {error.strerror}") from error
 
-    def __enter__(self):
+    def __enter__(self) -> "_Server":
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
-        return super().__enter__()
+        super().__enter__()
+        return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: Any) -> None:
         self.shutdown()
         super().__exit__(*exception)
 
 
 class _Handler(socketserver.StreamRequestHandler):
     timeout = 2
+    server: _Server
 
-    def handle(self):
+    def handle(self) -> None:
         try:
-            caller = _understood(self.rfile.readline())
-            self.wfile.write(self.server.hello)
+            caller = _parsed(self.rfile.readline())
+            self.wfile.write(self.server.greeting)
         except OSError:
-            return  # It calls again.
-        self.server.met.update(caller)
+            return  # It will call again.
+        self.server.known.update(caller)
 
 
-def _understood(greeting):
-    """A greeting as {worker: its terms}; empty if it is from somebody else, e.g. TensorFlow's server of another run."""
+def _parsed(greeting: bytes) -> dict[int, dict[str, Any]]:
+    """A greeting as {worker: its settings}; empty if it is from another program, e.g. TensorFlow's server."""
     try:
         message = json.loads(greeting)
-        return {message["worker"]: message["terms"]}
+        return {message["worker"]: message["settings"]}
     except (ValueError, KeyError, TypeError):
         return {}
 
 
-def _call(address, hello):
-    """The greeting of the worker at an address, or nothing."""
+def _call(address: str, greeting: bytes) -> bytes:
+    """The greeting of the worker at an address; empty if it does not answer."""
     host, _, port = address.rpartition(":")
     try:
         with socket.create_connection((host, int(port)), timeout=2) as connection, connection.makefile("rb") as answer:
-            connection.sendall(hello)
+            connection.sendall(greeting)
             return answer.readline()
     except OSError:
         return b""
 
 
-def _differences(here, there):
+def _differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> str:
     names = [name for name in {**here, **there} if here.get(name) != there.get(name)]
     return "; ".join(f"{name}: {here.get(name)!r} here, {there.get(name)!r} there" for name in names)

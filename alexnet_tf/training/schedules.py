@@ -1,27 +1,35 @@
-"""Learning rates as functions of the step; the only state is the plateau's."""
+"""Learning rates as functions of the step; only the plateau schedule has a state."""
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 from alexnet_tf.models.presets import get_preset
+from alexnet_tf.runs.recipe import Recipe
 
 
 @dataclasses.dataclass
 class Plateau:
-    """Counts how often validation error has stopped improving (section 5).
+    """Counts how often the validation error has stopped improving (section 5).
 
     Attributes:
         best: the lowest top-1 error so far.
-        waited: evaluations since then.
-        drops: plateaus so far; each divides the rate by ten.
+        waited: validations since then, or since the last drop.
+        drops: how often the learning rate was divided by 10.
     """
 
     best: float = float("inf")
     waited: int = 0
     drops: int = 0
 
-    def update(self, error, patience, max_drops):
-        """Takes one validation's top-1 error; after `patience` without a better one, counts a drop, up to `max_drops`."""
+    def update(self, error: float, patience: int, max_drops: int) -> None:
+        """Takes in a validation.
+
+        Args:
+            error: its top-1 error.
+            patience: validations without a lower error after which a drop is counted.
+            max_drops: the most drops.
+        """
         if error < self.best:
             self.best, self.waited = error, 0
             return
@@ -30,17 +38,14 @@ class Plateau:
             self.drops, self.waited = self.drops + 1, 0
 
 
-def schedule_factor(recipe, step, steps_per_epoch, total_steps, drops):
-    """The factor on the recipe's learning rate at a step, counted from 0.
+def schedule_factor(recipe: Recipe, step: int, steps_per_epoch: int, total_steps: int, drops: int) -> float:
+    """The factor in [0, 1] on the recipe's learning rate at a step.
 
     Args:
-        recipe: a `Recipe`.
-        step: int, counted from 0.
-        steps_per_epoch, total_steps: ints.
+        recipe: the run's recipe.
+        step: counted from 0.
+        steps_per_epoch, total_steps: lengths of an epoch and of the run, in steps.
         drops: of the `Plateau`.
-
-    Returns:
-        A float in [0, 1].
     """
     warmup = min(1.0, (step + 1) / recipe.warmup_steps) if recipe.warmup_steps else 1.0
     if recipe.schedule == "plateau":
@@ -56,17 +61,14 @@ def schedule_factor(recipe, step, steps_per_epoch, total_steps, drops):
     return warmup * factor
 
 
-def variable_rates(recipe, paths, factor, epoch):
-    """The rate of each variable.
+def variable_rates(recipe: Recipe, paths: Sequence[str], factor: float, epoch: int) -> list[float]:
+    """The learning rate of each variable.
 
     Args:
-        recipe: a `Recipe`.
-        paths: variables' paths, as `conv1/kernel`.
+        recipe: the run's recipe.
+        paths: paths of the variables, such as `conv1/kernel`.
         factor: of `schedule_factor`.
-        epoch: int, counted from 0.
-
-    Returns:
-        A list of floats, one a path.
+        epoch: counted from 0.
     """
     rates, head = [], f"{get_preset(recipe.preset).head}/"
     for path in paths:
@@ -77,6 +79,6 @@ def variable_rates(recipe, paths, factor, epoch):
             rate *= recipe.head_lr_multiplier
         for layer in recipe.layer_learning_rates:
             if path.startswith(layer.prefix) and epoch >= layer.epoch:
-                rate = layer.rate
+                rate = layer.learning_rate
         rates.append(rate)
     return rates

@@ -1,21 +1,26 @@
-"""Reads `.caffemodel` files, in both forms that Caffe ever wrote.
+"""Reads `.caffemodel` files in both of Caffe's formats.
 
-The messages below hold only what weights need, with the field numbers of BVLC/caffe's `caffe.proto`. A packed array of
-floats is on the wire what bytes are, and is declared as such here: no float becomes a Python object, and what a
-file declares about sizes is compared with what it holds before anything is allocated.
+The schema below has only the fields that weights need, with the field numbers of BVLC/caffe's `caffe.proto`. Packed
+floats are declared as bytes, which look the same on the wire: no float becomes a Python object, and declared sizes are
+compared with the bytes at hand before anything is allocated.
 """
 
 import math
+import os
 import pathlib
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
+
+from alexnet_tf.errors import UserError
 
 _Field = descriptor_pb2.FieldDescriptorProto
 
 # message: (field, number, type or message, repeated)
-_SCHEMA = {
+_SCHEMA: dict[str, list[tuple[str, int, Any, bool]]] = {
     "BlobShape": [("dim", 1, _Field.TYPE_INT64, True)],
     "Blob": [
         ("num", 1, _Field.TYPE_INT32, False),
@@ -36,8 +41,8 @@ _SCHEMA = {
 }
 
 
-def _net_class():
-    """The message class of a whole file, made from the schema."""
+def _net_class() -> Any:
+    """Makes the message class of a whole file from the schema."""
     file = descriptor_pb2.FileDescriptorProto(name="alexnet_tf/caffe.proto", package="alexnet_tf", syntax="proto2")
     for name, fields in _SCHEMA.items():
         message = file.message_type.add(name=name)
@@ -56,37 +61,37 @@ def _net_class():
 Net = _net_class()
 
 
-def read_caffemodel(path):
-    """The arrays of each layer, as Caffe stores them.
+def read_caffemodel(path: str | os.PathLike) -> dict[str, list[npt.NDArray[np.float32]]]:
+    """Returns the arrays of each layer, in Caffe's layout.
 
     Args:
         path: of a `.caffemodel` file; V1 layers (field `layers`) or newer ones (`layer`).
 
     Returns:
-        A dict from layer name to a list of float32 arrays: kernels (out, in / groups, height, width) or
+        From layer name to a list of float32 arrays: kernels (out, in / groups, height, width) or
         (out, in), then biases (out,).
 
     Raises:
-        ValueError: if the file is not a `.caffemodel`, is cut short, or declares sizes that it does not hold.
+        UserError: if the file is not a `.caffemodel`, is truncated, or declares sizes that it does not hold.
         OSError: if it cannot be read.
     """
     net = Net()
     try:
         net.ParseFromString(pathlib.Path(path).read_bytes())
     except (DecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"weights are no .caffemodel, or cut short: {error}. Received: {str(path)!r}") from error
+        raise UserError(f"weights must be a complete .caffemodel file, got {str(path)!r}: {error}") from error
     arrays = {
         layer.name: [_array(blob, layer.name, path) for blob in layer.blobs]
         for layer in (*net.layers, *net.layer)
         if layer.blobs
     }
     if not arrays:
-        raise ValueError(f"weights hold no layer with weights. Received: {str(path)!r}")
+        raise UserError(f"weights must contain layers with weights, got {str(path)!r}, which has none")
     return arrays
 
 
-def _array(blob, layer, path):
-    """One blob: legacy sizes are always four, of which leading ones of 1 mean nothing."""
+def _array(blob: Any, layer: str, path: str | os.PathLike) -> npt.NDArray[np.float32]:
+    """Reads one blob. Legacy shapes always have four sizes, padded with leading ones."""
     if blob.HasField("shape"):
         shape = tuple(blob.shape.dim)
     else:
@@ -96,8 +101,8 @@ def _array(blob, layer, path):
     kind, data = (np.float64, blob.double_data) if blob.double_data else (np.float32, blob.data)
     size = np.dtype(kind).itemsize
     if min(shape, default=0) < 1 or math.prod(shape) * size != len(data):
-        raise ValueError(
-            f"weights: layer {layer!r} declares the shape {shape} and holds {len(data) // size} numbers. "
-            f"Received: {str(path)!r}"
+        raise UserError(
+            f"weights: layer {layer!r} of {str(path)!r} must hold as many numbers as its shape {shape} says, "
+            f"got {len(data) // size}"
         )
     return np.frombuffer(data, np.dtype(kind).newbyteorder("<")).reshape(shape).astype(np.float32)

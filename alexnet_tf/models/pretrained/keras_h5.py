@@ -1,19 +1,25 @@
-"""Reads `.weights.h5` files as arrays by layer name, so that what fits can be told from what does not."""
+"""Reads `.weights.h5` files as arrays by layer name, so that layers that do not fit can be reported."""
+
+import os
+from typing import Any
 
 import h5py
+import numpy.typing as npt
+
+from alexnet_tf.errors import UserError
 
 
-def read_weights_h5(path):
-    """The arrays of each layer, in our own layout.
+def read_weights_h5(path: str | os.PathLike) -> dict[str, list[npt.NDArray[Any]]]:
+    """Returns the arrays of each layer, in Keras' layout.
 
     Args:
-        path: of what `keras.Model.save_weights` wrote.
+        path: of a file that `keras.Model.save_weights` wrote.
 
     Returns:
-        A dict from layer name to its arrays, in the order of `layer.weights`.
+        From layer name to its arrays, in the order of `layer.weights`.
 
     Raises:
-        ValueError: if it is not such a file, is cut short, or declares sizes that it does not hold.
+        UserError: if it is not such a file, is truncated, or declares sizes that it does not hold.
         FileNotFoundError: if it is missing.
     """
     try:
@@ -25,10 +31,11 @@ def read_weights_h5(path):
     except FileNotFoundError:
         raise
     except (OSError, KeyError, AttributeError, RuntimeError, ValueError) as error:
-        raise ValueError(f"weights are no .weights.h5 file, or cut short: {error}. Received: {str(path)!r}") from error
+        raise UserError(f"weights must be a complete .weights.h5 file, got {str(path)!r}: {error}") from error
 
 
-def _array(dataset):
-    if dataset.id.get_storage_size() != dataset.nbytes:
-        raise ValueError(f"{dataset.name} declares {dataset.nbytes} bytes, stored are {dataset.id.get_storage_size()}")
+def _array(dataset: h5py.Dataset) -> npt.NDArray[Any]:
+    stored = dataset.id.get_storage_size()
+    if stored != dataset.nbytes:
+        raise ValueError(f"{dataset.name} declares {dataset.nbytes} bytes and holds {stored}")
     return dataset[()]

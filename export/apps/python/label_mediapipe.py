@@ -1,9 +1,9 @@
 """Labels image files with an exported TFLite file through MediaPipe; needs mediapipe, NumPy and Pillow.
 
-python label_mediapipe.py EXPORT/model.tflite photo.jpg …
+python label_mediapipe.py model.tflite photo.jpg …
 
-Prints "file<TAB>label<TAB>score" for the five best labels of each file, best first. The labels come from the file's own
-metadata. MediaPipe would squeeze a photograph into a square, so it is given the square that the manifest asks for.
+Prints "file<TAB>label<TAB>score" for the five best labels of each file, best first. Labels and sizes come from the
+file's own metadata. MediaPipe would distort a photograph into a square, so it is given the central square.
 """
 
 import sys
@@ -16,16 +16,17 @@ from mediapipe.tasks.python import BaseOptions, vision
 def main():
     """Labels one file after the other."""
     model, *files = sys.argv[1:]
+    _, sizes = photos.read_tflite_metadata(model)
     base = BaseOptions(model_asset_path=model)
     options = vision.ImageClassifierOptions(base_options=base, max_results=photos.TOP)
     with vision.ImageClassifier.create_from_options(options) as classifier:
 
-        def answer(pixels):
+        def predict(pixels):
             image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels)
             categories = classifier.classify(image).classifications[0].categories
             return [(category.category_name, category.score) for category in categories]
 
-        photos.print_labels(files, photos.read_manifest(model), answer)
+        photos.print_labels(files, sizes, predict)
 
 
 if __name__ == "__main__":

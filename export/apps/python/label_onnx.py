@@ -1,10 +1,12 @@
 """Labels image files with an exported ONNX file; needs onnxruntime, NumPy and Pillow.
 
-python label_onnx.py EXPORT/model.onnx photo.jpg …
+python label_onnx.py model.onnx photo.jpg …
 
-Prints "file<TAB>label<TAB>score" for the five best labels of each file, best first.
+Prints "file<TAB>label<TAB>score" for the five best labels of each file, best first. The ONNX file is all it needs:
+labels and sizes come from the file's own metadata.
 """
 
+import json
 import sys
 
 import onnxruntime
@@ -14,14 +16,15 @@ import photos
 def main():
     """Labels one file after the other."""
     model, *files = sys.argv[1:]
-    manifest = photos.read_manifest(model)
     session = onnxruntime.InferenceSession(model)
+    metadata = session.get_modelmeta().custom_metadata_map
+    labels = json.loads(metadata["labels"])
 
-    def answer(pixels):
+    def predict(pixels):
         (probabilities,) = session.run(["probabilities"], {"image": pixels[None]})
-        return photos.best(probabilities[0], manifest["classes"])
+        return photos.best(probabilities[0], labels)
 
-    photos.print_labels(files, manifest, answer)
+    photos.print_labels(files, {name: int(metadata[name]) for name in ("resize", "crop")}, predict)
 
 
 if __name__ == "__main__":

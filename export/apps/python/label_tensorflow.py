@@ -2,7 +2,7 @@
 
 python label_tensorflow.py EXPORT photo.jpg …
 
-Prints "file<TAB>label<TAB>score" for the five best labels of each file, best first; what is no image is "invalid".
+Prints "file<TAB>label<TAB>score" for the five best labels of each file, best first; undecodable files are "invalid".
 """
 
 import pathlib

@@ -1,4 +1,4 @@
-"""Labels image files with a TensorFlow Serving server over REST; needs Python alone.
+"""Labels image files with a TensorFlow Serving server over REST; needs only Python.
 
 python label_rest.py http://HOST:PORT/v1/models/alexnet photo.jpg …
 """
@@ -15,7 +15,7 @@ BATCH, DEADLINE = 16, 60
 
 
 def main():
-    """Prints the five best labels of each file; what is no image is called invalid."""
+    """Prints the five best labels of each file; the label of an undecodable file is invalid."""
     if len(sys.argv) < 3 or not sys.argv[1].startswith(("http://", "https://")):
         fail("usage: label_rest.py http://HOST:PORT/v1/models/MODEL photo...")
     url, *files = sys.argv[1:]
@@ -28,7 +28,7 @@ def main():
 
 
 def fail(message):
-    """Ends the program with one line on stderr."""
+    """Exits with one line on stderr."""
     sys.exit("error: " + " ".join(message.split()))
 
 
@@ -41,8 +41,8 @@ def read(file):
 
 
 def ask(url, images):
-    """The server's answer for each image: {"labels": […], "scores": […], …}."""
-    # JSON has no bytes; an object whose only key is b64 stands for them.
+    """The server's prediction for each image: {"labels": […], "scores": […], …}."""
+    # JSON has no bytes; an object with the only key b64 represents them.
     instances = [{"b64": base64.b64encode(image).decode()} for image in images]
     body = json.dumps({"instances": instances}).encode()
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
@@ -54,13 +54,13 @@ def ask(url, images):
     except urllib.error.URLError as error:
         fail(f"{url}: the server cannot be reached ({error.reason})")
     except (OSError, http.client.HTTPException) as error:
-        fail(f"{url}: the connection broke ({error or type(error).__name__})")
+        fail(f"{url}: the connection was lost ({error or type(error).__name__})")
     except (ValueError, KeyError, TypeError):
-        fail(f"{url}: what answers is not TensorFlow Serving")
+        fail(f"{url}: the server is not TensorFlow Serving")
 
 
 def reason(error):
-    """What the server says, or else what its status means: a proxy in between writes no JSON."""
+    """The server's message, or the meaning of the status if there is none: a proxy does not send JSON."""
     try:
         return json.load(error)["error"]
     except (ValueError, KeyError, TypeError):

@@ -16,49 +16,49 @@ from google.protobuf import text_format
 from tensorflow_serving.apis import prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
-# A single image, and batches as label_grpc.py sends them: the first request of a new size is slow.
+# A single image, and batches like those of label_grpc.py: the first request of each batch size is slow.
 WARM_UP_BATCHES = (1, 4, 16)
 BATCHING = """\
-# Batching parameters of tensorflow_model_server: requests that arrive together are answered by one run.
+# Batching parameters of tensorflow_model_server: requests that arrive together are computed together.
 
-# Most images in one run: two requests of the 16 that our clients send. On two cores an image takes 45 ms alone, 19 ms
-# in batches of 16 and of 32, and 21 ms in one of 64: more would take memory and gain nothing.
+# Largest batch: two requests of 16 images, as label_grpc.py sends them. On two cores an image takes 45 ms alone, 19 ms
+# in batches of 16 and of 32, and 21 ms in one of 64, so larger batches would only take memory.
 max_batch_size { value: 32 }
 
-# How long a request waits for company: a ninth of what an image takes, so that a lone client hardly notices.
+# How long a request waits for others: a ninth of the time for one image, so that a single client hardly notices.
 batch_timeout_micros { value: 5000 }
 
-# Runs at the same time. Each spreads over all cores by itself; a second one decodes while the first multiplies.
+# Batches at the same time. Each uses all cores; a second one decodes images while the first one is in the network.
 num_batch_threads { value: 2 }
 
-# Full batches that may wait, five seconds' work. What comes on top is refused at once (UNAVAILABLE): waiting images
-# take memory, and another server may be free.
+# Full batches that may wait, about five seconds of work. Further requests are refused at once (UNAVAILABLE): waiting
+# images take memory, and another server may be free.
 max_enqueued_batches { value: 8 }
 
-# No allowed_batch_sizes: the network takes any number of images, and padding would decode one of them again and again.
+# No allowed_batch_sizes: the network takes any number of images, and padding would decode one of them repeatedly.
 """
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """Reports errors in one line."""
 
     def error(self, message):
         sys.exit(f"error: {message}")
 
 
 def main():
-    """Writes the directory and says how to start a server over it."""
+    """Writes the directory and prints the commands that start a server with it."""
     parser = Parser(description="Lays an export out for TensorFlow Serving.")
     parser.add_argument("export", type=pathlib.Path)
     parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--name", default="alexnet", help="what clients call the model")
-    parser.add_argument("--version", type=int, default=1, help="the server answers with the highest")
+    parser.add_argument("--name", default="alexnet", help="name by which clients request the model")
+    parser.add_argument("--version", type=int, default=1, help="version; the server uses the highest")
     arguments = parser.parse_args()
-    # The server reads a version from the directory's name, and a model's name from a URL.
+    # The version is the name of a directory, and the name is part of a URL.
     if arguments.version < 1:
-        parser.error(f"--version must be at least 1. Received: {arguments.version}")
+        parser.error(f"--version must be at least 1, got {arguments.version}")
     if not re.fullmatch(r"\w[\w.-]*", arguments.name, re.ASCII):
-        parser.error(f"--name must be of letters, digits, '_', '.' and '-'. Received: {arguments.name!r}")
+        parser.error(f"--name must consist of letters, digits, '_', '.' and '-', got {arguments.name!r}")
     try:
         lay_out(arguments.export, arguments.out.absolute(), arguments.name, arguments.version)
     except (OSError, ValueError, text_format.ParseError, tf.errors.OpError) as error:
@@ -67,17 +67,17 @@ def main():
 
 
 def lay_out(export, out, name, version):
-    """Writes OUT/<name>/<version>, aside first: a server that watches the directory sees it whole or not at all."""
+    """Writes OUT/<name>/<version> under a temporary name first: a server that watches OUT never sees a part of it."""
     target = out / name / str(version)
     if target.exists():
         raise ValueError(f"{str(target)!r} exists already: give the new version a higher --version")
     for needed in (export / "saved_model" / "saved_model.pb", export / "test_image.png"):
         if not needed.is_file():
-            raise ValueError(f"EXPORT must hold {needed.relative_to(export)}. Received: {str(export)!r}")
+            raise ValueError(f"EXPORT must hold {needed.relative_to(export)}, got {str(export)!r}")
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Not beside the versions, where the server looks.
+    # Not next to the versions, where the server would look.
     aside = out / f".{name}.{version}.partial"
-    shutil.rmtree(aside, ignore_errors=True)  # Of a run that was cut off.
+    shutil.rmtree(aside, ignore_errors=True)  # Left by an interrupted run.
     try:
         shutil.copytree(export / "saved_model", aside, copy_function=link_or_copy)
         extra = aside / "assets.extra"
@@ -91,7 +91,7 @@ def lay_out(export, out, name, version):
 
 
 def link_or_copy(source, target):
-    """A hard link takes no room, but needs both on one file system; an export is never changed in place."""
+    """Links the file, which needs no space, or copies it to another file system; exports are never changed in place."""
     try:
         os.link(source, target)
     except OSError:
@@ -99,7 +99,7 @@ def link_or_copy(source, target):
 
 
 def write_warm_up(file, image, name):
-    """Writes the requests that the server plays before it lets clients in: the test image as PNG and as JPEG."""
+    """Writes the requests that the server runs before it accepts clients: the test image as PNG and as JPEG."""
     png = image.read_bytes()
     jpeg = tf.io.encode_jpeg(tf.io.decode_png(png, channels=3)).numpy()
     with tf.io.TFRecordWriter(str(file)) as writer:
@@ -114,20 +114,20 @@ def write_warm_up(file, image, name):
 
 
 def models_config(out, name):
-    """The text of models.config: what is there already, and this model."""
+    """The text of models.config: the models that it has already, and this one."""
     config = model_server_config_pb2.ModelServerConfig()
     file = out / "models.config"
     if file.exists():
         text_format.Parse(file.read_text(), config)
     models = config.model_config_list.config
     model = next((model for model in models if model.name == name), None) or models.add(name=name)
-    model.base_path = str(out / name)  # The server wants an absolute one.
+    model.base_path = str(out / name)  # The server requires an absolute path.
     model.model_platform = "tensorflow"
     return text_format.MessageToString(config)
 
 
 def write_aside(file, text):
-    """Writes a file so that a server never reads half of it."""
+    """Writes a file so that a server never reads a part of it."""
     aside = file.with_name(f".{file.name}.partial")
     aside.write_text(text)
     aside.replace(file)
@@ -141,7 +141,7 @@ def commands(out):
         f"--batching_parameters_file={out / 'batching.config'}",
     ]
     plain = ["tensorflow_model_server", "--port=8500", "--rest_api_port=8501", *flags]
-    # Mounted where it lies here, so that the paths in models.config hold inside, too. The image sets the ports itself.
+    # Mounted under its path here, so that the paths in models.config are valid inside. The image sets the ports itself.
     volume = f"type=bind,source={out},target={out},readonly"
     docker = ["docker", "run", "--rm", "-p", "8500:8500", "-p", "8501:8501", "--mount", volume, "tensorflow/serving"]
     return f"{shlex.join(docker + flags)}\n\n{shlex.join(plain)}"

@@ -1,0 +1,31 @@
+"""From a training batch to the network's input, on the device."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from alexnet_tf.data import images as image_functions
+
+
+# Compiled into one loop over the batch. Separate operations would each pass it through memory, which takes longer on a
+# CPU than decoding prepared images.
+@tf.function(jit_compile=True)
+def network_input(
+    batch: dict[str, tf.Tensor], mean: Any, color_pca: tuple[Any, Any] | None = None, divisor: float = 1.0
+) -> tf.Tensor:
+    """Flips the images, subtracts the mean and adds color noise.
+
+    Args:
+        batch: one dict of `pipeline.training_batches`.
+        mean: as for `images.subtract_mean`.
+        color_pca: (eigenvalues, eigenvectors) of the colors; None for no color noise.
+        divisor: what the input with its color noise is divided by; 1.1 in the 2012 code (`convdata_jpeg.py`).
+
+    Returns:
+        float32 (batch, crop, crop, 3).
+    """
+    images = image_functions.flip(batch["image"], batch["flip"])
+    images = image_functions.subtract_mean(images, mean)
+    if color_pca is None:
+        return images
+    return image_functions.add_color_noise(images, batch["color"], *color_pca) / divisor

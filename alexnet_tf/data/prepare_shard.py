@@ -1,0 +1,112 @@
+"""Writes one shard of a prepared dataset, and its part of the index."""
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import itertools
+import json
+import os
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from alexnet_tf import storage
+from alexnet_tf.data.prepare_images import Chunk, Preparer
+from alexnet_tf.data.sources import ImageFileSplit, Original
+from alexnet_tf.data.statistics import Sums
+
+# Images that a thread prepares at a time.
+CHUNK_SIZE = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardPlan:
+    """A shard to write: the examples from `start` to `stop` of a split.
+
+    Attributes:
+        split: the source.
+        split_name: "train" or "validation".
+        start, stop: indices into the split.
+        file: name of the shard's file.
+    """
+
+    split: ImageFileSplit
+    split_name: str
+    start: int
+    stop: int
+    file: str
+
+    def index_file(self, work: pathlib.Path) -> pathlib.Path:
+        """The file of this shard's part of the index until the dataset is finished."""
+        return work / f"{self.file}.npz"
+
+
+def write_shard(
+    shard: ShardPlan,
+    out: pathlib.Path,
+    work: pathlib.Path,
+    preparer: Preparer,
+    pool: concurrent.futures.Executor,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Writes a shard into `out`, then its part of the index into `work`.
+
+    Args:
+        shard: the shard.
+        out: directory of the prepared dataset.
+        work: directory of temporary files.
+        preparer: prepares images.
+        pool: its threads.
+        progress: called with the number of source images processed and of those skipped.
+    """
+    sums, index, skipped = Sums(), [], []
+    with storage.atomic_write(out / shard.file) as partial, contextlib.closing(_writer(partial)) as writer:
+        for chunk in _in_order(pool, preparer, shard.split.originals(shard.start, shard.stop)):
+            for record in chunk.records:
+                writer.write(record)
+            index += chunk.index
+            skipped += chunk.skipped
+            sums.merge(chunk.sums)
+            progress(len(index) + len(skipped), len(skipped))
+    with storage.atomic_write(shard.index_file(work)) as partial:
+        np.savez(
+            partial,
+            label=np.array([label for _, label in index], np.int32),
+            texts=json.dumps({"names": [name for name, _ in index], "skipped": skipped}),
+            count=sums.count,
+            pixels=sums.pixels,
+            products=sums.products,
+        )
+
+
+def load_index(shard: ShardPlan, work: pathlib.Path) -> dict[str, Any]:
+    """A shard's part of the index: `split`, `file`, `label`, `names`, `skipped`, `count`, `pixels` and `products`."""
+    with np.load(shard.index_file(work)) as arrays:
+        index = {key: arrays[key] for key in arrays.files}
+    return {**index, **json.loads(str(index["texts"])), "split": shard.split_name, "file": shard.file}
+
+
+def _writer(file: pathlib.Path) -> Any:
+    """An object with `write(record)` and `close()`."""
+    if file.suffix == ".raw":
+        return open(file, "wb")
+    # Imported here because it defines absl flags of its own.
+    from array_record.python.array_record_module import ArrayRecordWriter
+
+    return ArrayRecordWriter(str(file), "group_size:1,uncompressed")
+
+
+def _in_order(pool: concurrent.futures.Executor, preparer: Preparer, originals: Iterator[Original]) -> Iterator[Chunk]:
+    """Prepares image files in a pool's threads, a few chunks ahead; yields the chunks in order."""
+    chunks = iter(lambda: list(itertools.islice(originals, CHUNK_SIZE)), [])
+    ahead = 2 * (os.cpu_count() or 1)
+    waiting = [pool.submit(preparer, chunk) for chunk in itertools.islice(chunks, ahead)]
+    try:
+        while waiting:
+            yield waiting.pop(0).result()
+            waiting += [pool.submit(preparer, chunk) for chunk in itertools.islice(chunks, 1)]
+    finally:
+        for future in waiting:
+            future.cancel()

@@ -1,0 +1,74 @@
+"""Comparison of an exported file with the Keras model on the same images."""
+
+import dataclasses
+import pathlib
+import time
+
+import numpy as np
+import numpy.typing as npt
+
+from alexnet_tf.errors import UserError
+from alexnet_tf.exporting.formats import FORMATS
+from alexnet_tf.inference.predictor import Predictor
+
+
+class ParityError(UserError):
+    """The probabilities of an exported file differ too much from those of the Keras model."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Parity:
+    """One format against the Keras model.
+
+    Attributes:
+        format: one of `formats.FORMATS`.
+        relative_error: largest difference of a probability, relative to the largest probability of the image.
+        top1_agreement: fraction of images with the same most probable class.
+        megabytes: size on disk, in 10^6 bytes.
+        milliseconds: median time for one decoded and cropped image.
+    """
+
+    format: str
+    relative_error: float
+    top1_agreement: float
+    megabytes: float
+    milliseconds: float
+
+
+def check_parity(
+    name: str, path: pathlib.Path, exported: Predictor, predictor: Predictor, images: npt.NDArray[np.uint8]
+) -> Parity:
+    """Compares an exported file with the network that it was made from, image by image.
+
+    Args:
+        name: of the format.
+        path: the exported file or directory.
+        exported: the exported file as a predictor.
+        predictor: the network.
+        images: uint8 (images, crop, crop, 3).
+
+    Raises:
+        ParityError: if the relative error is larger than the bound of the format.
+    """
+    expected = np.concatenate([predictor.probabilities(image[None]).numpy() for image in images])
+    exported.compiled(images[:1])  # The first call is slow.
+    rows, seconds = [], []
+    for image in images:
+        start = time.perf_counter()
+        rows.append(exported.compiled(image[None]).numpy()[0])
+        seconds.append(time.perf_counter() - start)
+    actual = np.stack(rows)
+    error = float(np.max(np.abs(actual - expected).max(-1) / expected.max(-1)))
+    agreement = float(np.mean(actual.argmax(-1) == expected.argmax(-1)))
+    # A comparison with NaN is False.
+    if not error <= FORMATS[name].bound:
+        raise ParityError(
+            f"{name} differs from the Keras model by {error:.2g} (relative), more than {FORMATS[name].bound:g}; "
+            "nothing was exported"
+        )
+    return Parity(name, error, agreement, _bytes_on_disk(path) / 1e6, 1e3 * float(np.median(seconds)))
+
+
+def _bytes_on_disk(path: pathlib.Path) -> int:
+    """The size of a file, or of all files in a directory."""
+    return sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
