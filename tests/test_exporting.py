@@ -177,12 +177,11 @@ def test_a_tflite_file_has_metadata():
     content = tflite.convert(_predictor(), "tflite")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.read("labels.txt").decode().split() == list("abcdefghij")
+        assert json.loads(archive.read("preprocessing.json")) == {"resize": 76, "crop": 67}
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     (buffer,) = [entry.buffer for entry in model.metadata if entry.name == b"TFLITE_METADATA"]
     metadata = bytes(model.buffers[buffer].data)
     assert metadata[4:8] == b"M001"
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        assert json.loads(archive.read("preprocessing.json")) == {"resize": 76, "crop": 67}
     for text in (b"AlexNet", b"image", b"probability", b"labels.txt", b"resized to 76 pixels, the central 67 by 67"):
         assert text in metadata
 

@@ -511,6 +511,14 @@ def test_hostile_onnx(name, tmp_path):
     _refused(tmp_path / "net.onnx", message)
 
 
+def test_weights_used_many_times_are_read_once(tmp_path):
+    weights = numpy_helper.from_array(np.zeros((10**6, 1, 1, 1), np.float16), "w")
+    nodes = [onnx.helper.make_node("Conv", ["x", "w"], [str(i)]) for i in range(500)]
+    (tmp_path / "net.onnx").write_bytes(_conv(weights, nodes=nodes))
+    with _watched():
+        assert len(read_weights(tmp_path / "net.onnx").layers) == 501
+
+
 @pytest.fixture(scope="module")
 def small_files(tmp_path_factory):
     """A few layers in each format, {suffix: bytes}, and a function from {layer: [kernel, bias]} to such files."""

@@ -23,7 +23,6 @@ from alexnet_tf.cli import helptext
 from alexnet_tf.errors import UserError
 
 BUG_EXIT_CODE = 70  # EX_SOFTWARE of sysexits.h.
-UNDECODABLE = "not a JPEG, PNG, GIF or BMP image"
 
 # What TensorFlow makes of `tf.debugging.Assert(condition, [message, value])`.
 _ASSERTION = re.compile(r"assertion failed: \[([^\]]*must .*? Received:)\] \[(.*?)\]")
@@ -76,7 +75,7 @@ def one_line(error: Exception) -> str:
 def _report_bug() -> int:
     traceback.print_exc()
     print(
-        f"This is a bug in alexnet-tf {alexnet_tf.__version__}. Please report it with the lines above and the command that you ran: "
+        f"This is a bug in alexnet-tf {alexnet_tf.__version__}. Please report it with the command and the lines above; "
         "CONTRIBUTING.md of the project says where.",
         file=sys.stderr,
     )
@@ -155,12 +154,3 @@ def print_parity(rows: list[Any]) -> None:
             f"{row.format:<18}{row.megabytes:>8.1f}{row.relative_error:>17.1e}{row.top1_agreement:>13.1%}"
             f"{row.milliseconds:>7.1f}"
         )
-
-
-def classifier(run: Any) -> Any:
-    from alexnet_tf.inference.predictor import Classifier
-
-    return Classifier(run.model, run.mean, run.resize_crop.resize, run.resize_crop.crop, run.class_names)
-
-
-NO_IMAGE = UNDECODABLE

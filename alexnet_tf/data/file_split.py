@@ -22,7 +22,7 @@ STEPS_AHEAD = 2
 
 
 class FileSplit:
-    """A `sources.ImageFileSplit`. Missing and undecodable files keep their place with weight 0 and are named in `skipped`.
+    """A `sources.ImageFileSplit`. Missing and undecodable files have weight 0 and are named in `skipped`.
 
     Args:
         names: name of each file, as the user knows it.

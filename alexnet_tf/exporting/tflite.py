@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from alexnet_tf.exporting import tflite_metadata
 from alexnet_tf.inference.keras_predictor import KerasPredictor
-from alexnet_tf.inference.stderr_filter import without_stderr_lines
 from alexnet_tf.models.layers import lowered
+from alexnet_tf.stderr_filter import without_stderr_lines
 
 _OPTIMIZED = [tf.lite.Optimize.DEFAULT]
 # Integers where TensorFlow Lite has them; LRN stays in float.

@@ -12,7 +12,7 @@ import tensorflow as tf
 from alexnet_tf.errors import UserError
 from alexnet_tf.inference.manifest import read_manifest
 from alexnet_tf.inference.predictor import InputPreprocessing, Predictor
-from alexnet_tf.inference.stderr_filter import without_stderr_lines
+from alexnet_tf.stderr_filter import without_stderr_lines
 
 SAVED_MODEL = "saved_model"
 

@@ -45,8 +45,9 @@ def read_onnx(path: str | os.PathLike) -> WeightFile:
     except (DecodeError, UnicodeDecodeError) as error:
         raise UserError(f"weights must be a complete .onnx file, got {str(path)!r}: {error}") from error
     try:
-        tensors = _Tensors(model.graph)
-        layers = dict(_layers(model.graph, tensors, path))
+        layers = dict(_layers(model.graph, _Tensors(model.graph, path)))
+    except UserError:
+        raise
     except ValueError as error:
         raise UserError(f"weights must be an .onnx file of an AlexNet, got {str(path)!r}: {error}") from error
     if not layers:
@@ -56,11 +57,13 @@ def read_onnx(path: str | os.PathLike) -> WeightFile:
 
 
 class _Tensors:
-    """The constant tensors of a graph by name; each is read when it is asked for."""
+    """The constant tensors of a graph by name, as float32; each is read once, when it is first asked for."""
 
-    def __init__(self, graph: Any) -> None:
+    def __init__(self, graph: Any, path: str | os.PathLike) -> None:
+        self._path = path
         self._protos = {tensor.name: tensor for tensor in graph.initializer}
         self._nodes = {node.output[0]: node for node in graph.node if node.output}
+        self._read: dict[str, Array] = {}
 
     def get(self, name: str) -> Array:
         """Returns a tensor.
@@ -68,20 +71,26 @@ class _Tensors:
         Raises:
             ValueError: if it is not a constant, or the file does not hold its numbers.
         """
+        node = self._nodes.get(name)
+        if name not in self._protos and node and node.op_type == "Identity" and node.input:
+            name = node.input[0]
+        if name not in self._read:
+            self._read[name] = self._constant(name)
+        return self._read[name]
+
+    def _constant(self, name: str) -> Array:
         if name in self._protos:
-            return _array(self._protos[name], name)
+            return float32(_array(self._protos[name], name), name, self._path)
         node = self._nodes.get(name)
         values = [attribute.t for attribute in node.attribute if attribute.name == "value"] if node else []
-        if node and node.op_type == "Constant" and values:
-            return _array(values[0], name)
-        if node and node.op_type == "Identity" and node.input[0] in self._protos:
-            return _array(self._protos[node.input[0]], name)
-        if node and node.op_type == "ConstantOfShape" and node.input[0] in self._protos:
+        value = float32(_array(values[0], name), name, self._path) if values else None
+        if node and node.op_type == "Constant" and value is not None:
+            return value
+        if node and node.op_type == "ConstantOfShape" and node.input and node.input[0] in self._protos:
             shape = _array(self._protos[node.input[0]], node.input[0]).ravel().tolist()
             if len(shape) > 4 or min(shape, default=0) < 1 or math.prod(shape) > _MOST_FILLED:
                 raise ValueError(f"tensor {name[:80]!r} is filled to a shape of more than {_MOST_FILLED} numbers")
-            number = _array(values[0], name).ravel()[:1] if values else np.zeros(1, np.float32)
-            return np.broadcast_to(number, shape)
+            return np.broadcast_to(np.zeros(1, np.float32) if value is None else value.ravel()[:1], shape)
         raise ValueError(f"tensor {name[:80]!r} is not stored in the file as a constant")
 
 
@@ -101,7 +110,7 @@ def _array(tensor: Any, name: str) -> Array:
     return np.frombuffer(data, dtype).reshape(shape)
 
 
-def _layers(graph: Any, tensors: _Tensors, path: str | os.PathLike) -> Iterator[tuple[str, list[Array]]]:
+def _layers(graph: Any, tensors: _Tensors) -> Iterator[tuple[str, list[Array]]]:
     count = 0
     for node in graph.node:
         if node.op_type not in ("Conv", "Gemm", "BatchNormalization"):
@@ -113,7 +122,7 @@ def _layers(graph: Any, tensors: _Tensors, path: str | os.PathLike) -> Iterator[
         else:
             kind = "conv" if node.op_type == "Conv" else "fc"
             count += 1
-        arrays = [float32(tensors.get(name), name, path) for name in node.input[1:] if name]
+        arrays = [tensors.get(name) for name in node.input[1:] if name]
         if node.op_type == "Gemm":
             arrays[0] = _gemm_kernel(node, arrays[0])
         yield _layer_name(node.input[1], f"{kind}{count}"), arrays
