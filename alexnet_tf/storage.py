@@ -28,7 +28,7 @@ def atomic_write(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     partial = path.with_name(f".partial.{path.name}")
     try:
         yield partial
-        with open(partial, "rb") as file:
+        with open(partial, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
     except OSError as error:

@@ -15,6 +15,7 @@ from helpers import channels_first, enliven, state_dict
 from alexnet_tf.cli import common
 from alexnet_tf.cli.main import COMMANDS
 from alexnet_tf.data import images, indexed_split, pipeline, shapes
+from alexnet_tf.data.augmentation import Augmentation
 from alexnet_tf.models.builder import AlexNet
 
 
@@ -179,7 +180,7 @@ def test_a_label_outside_the_classes_is_one_line():
     def load(example, crop):
         return {"image": tf.zeros([67, 67, 3], tf.uint8), "label": tf.constant(7, tf.int64), "weight": 1.0}
 
-    split, none = indexed_split.IndexedSplit(4, load), pipeline.Augmentation(False, False, False)
+    split, none = indexed_split.IndexedSplit(4, load), Augmentation(False, False, False)
     batches = pipeline.training_batches(split, 2, 1, images.ResizeCrop(76, 67), none, 0, range(1))
     with pytest.raises(tf.errors.InvalidArgumentError) as raised:
         next(iter(batches))

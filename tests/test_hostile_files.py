@@ -16,6 +16,7 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from alexnet_tf.data import datasets, decoding, file_crop, images, pipeline, sampling
+from alexnet_tf.data.augmentation import Augmentation
 from alexnet_tf.exporting import saved_model
 from alexnet_tf.inference.keras_predictor import KerasPredictor
 from alexnet_tf.inference.predictor import InputPreprocessing
@@ -158,7 +159,7 @@ def test_training_and_evaluation_skip_them(folder):
     # Training does not look beyond its window, so it may not notice what was cut off.
     steps = range(dataset.train.count // 64)
     sampler = sampling.Sampler(64, steps, 0)
-    batches = pipeline.training_batches(dataset.train, 2, 64, resize_crop, pipeline.Augmentation(), 0, steps)
+    batches = pipeline.training_batches(dataset.train, 2, 64, resize_crop, Augmentation(), 0, steps)
     for step, batch in zip(steps, batches, strict=True):
         for index, weight in zip(sampler.indices(step, dataset.train.count).numpy(), batch["weight"], strict=True):
             name = dataset.train.names[index]

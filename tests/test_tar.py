@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from alexnet_tf.data import datasets, images, pipeline, tar
+from alexnet_tf.data.augmentation import Augmentation
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_train_tar_of_tars_and_validation_with_its_ground_truth(imagenet):
 def test_in_the_pipeline(imagenet):
     dataset = datasets.open_dataset(f"tar:{imagenet}")
     resize_crop = images.ResizeCrop(76, 67)
-    batches = pipeline.training_batches(dataset.train, 3, 4, resize_crop, pipeline.Augmentation(), 0, range(3))
+    batches = pipeline.training_batches(dataset.train, 3, 4, resize_crop, Augmentation(), 0, range(3))
     labels = np.concatenate([batch["label"] for batch in batches])
     assert sorted(labels) == [0] * 4 + [1] * 4 + [2] * 4
     assert all((batch["weight"].numpy() == 1).all() for batch in batches)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from alexnet_tf.data import images as image_functions
 from alexnet_tf.data import pipeline
+from alexnet_tf.data.sampling import Shard
 from alexnet_tf.data.sources import Dataset, Split
 from alexnet_tf.errors import UserError
 from alexnet_tf.evaluation.metrics import Metrics, Sums, batch_sums
@@ -79,7 +80,7 @@ class Evaluator:
     def _batches(self, split: Split, context: tf.distribute.InputContext) -> tf.data.Dataset:
         return pipeline.evaluation_batches(
             split, len(self._predictor.class_names), self._batch_size * context.num_replicas_in_sync,
-            self._predictor.preprocessing, whole_square=self._views > 1, shard=pipeline.Shard.of(context),
+            self._predictor.preprocessing, whole_square=self._views > 1, shard=Shard.of(context),
         )  # fmt: skip
 
     def _global_step(self, batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:

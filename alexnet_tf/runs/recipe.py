@@ -6,8 +6,8 @@ import pathlib
 from typing import Any
 
 from alexnet_tf import storage
+from alexnet_tf.data.augmentation import Augmentation
 from alexnet_tf.data.images import ResizeCrop
-from alexnet_tf.data.pipeline import Augmentation
 from alexnet_tf.errors import UserError
 from alexnet_tf.models.cost import check_input_size
 from alexnet_tf.models.precision import PRECISIONS

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from alexnet_tf.data import pipeline
 from alexnet_tf.data.network_input import network_input
+from alexnet_tf.data.sampling import Shard
 from alexnet_tf.data.sources import Dataset
 from alexnet_tf.runs.recipe import Recipe
 from alexnet_tf.training.loss_scale import LossScale
@@ -61,7 +62,7 @@ class LayerProbe:
         """The first part of the run's first batch, see `pipeline.training_batches`."""
         recipe = self._recipe
         # The start of a dataset is quick to reach, whatever it is stored as.
-        shard = pipeline.Shard(replicas=max(1, recipe.batch_size // PROBE_IMAGES))
+        shard = Shard(replicas=max(1, recipe.batch_size // PROBE_IMAGES))
         batches = pipeline.training_batches(
             self._dataset.train, len(self._dataset.class_names), recipe.batch_size, recipe.resize_crop,
             recipe.augmentation(0), recipe.seed, range(1), shard,

@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from alexnet_tf import storage
 from alexnet_tf.data import datasets, pipeline
-from alexnet_tf.data.pipeline import Augmentation
+from alexnet_tf.data.augmentation import Augmentation
+from alexnet_tf.data.sampling import Shard
 from alexnet_tf.data.sources import Dataset
 from alexnet_tf.errors import UserError
 from alexnet_tf.evaluation.metrics import Metrics
@@ -181,7 +182,7 @@ class Trainer:
         def batches_of(context: tf.distribute.InputContext) -> tf.data.Dataset:
             batches = pipeline.training_batches(
                 dataset.train, len(dataset.class_names), recipe.batch_size, recipe.resize_crop, augmentation,
-                recipe.seed, steps, pipeline.Shard.of(context),
+                recipe.seed, steps, Shard.of(context),
             )  # fmt: skip
             return pipeline.with_threads(batches, self._options.input_threads)
 
