@@ -46,10 +46,11 @@ setuptools.setup(
         "pillow>=10.1",
         "h5py",
         "protobuf",
+        "safetensors>=0.8",
+        "ml_dtypes",
     ],
     extras_require={
         "gpu": ["tensorflow[and-cuda]"],
-        "torch": ["torch"],
         "plots": ["matplotlib"],
         "onnx": ONNX,
         "dev": [

@@ -2,10 +2,12 @@
 
 import importlib as _importlib
 import os as _os
+import sys as _sys
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from alexnet_tf import registration as _registration
+from alexnet_tf import stderr_filter as _stderr_filter
 
 if _TYPE_CHECKING:
     from alexnet_tf.data.datasets import open_dataset
@@ -50,6 +52,8 @@ _MODULE_OF = {
     "train_and_evaluate": "training.loop",
 }
 
+_WITHOUT_TENSORFLOW = ("PRESETS", "Preset", "get_preset")
+
 __all__ = [
     "AlexNet",
     "PRESETS",
@@ -73,6 +77,8 @@ __all__ = [
 def __getattr__(name: str) -> _Any:
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _WITHOUT_TENSORFLOW and "tensorflow" not in _sys.modules:
+        _stderr_filter.import_tensorflow()
     module = _importlib.import_module(f"alexnet_tf.{_MODULE_OF[name]}")
     return module if name == "layers" else getattr(module, name)
 

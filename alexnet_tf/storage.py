@@ -13,28 +13,76 @@ from alexnet_tf.errors import SaveError, UserError
 FORMAT_VERSION = "format_version"
 
 
+PARTIAL = ".partial."  # How the names of temporary files and directories start.
+_GLOB_CHARACTERS = "*?[]" + ("\\" if os.sep == "/" else "")
+
+
 @contextlib.contextmanager
-def atomic_write(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+def atomic_write(path: str | os.PathLike, size: int = 0) -> Iterator[pathlib.Path]:
     """Yields a temporary path beside `path`; what was written there replaces `path` when the block ends.
 
     Readers see the old file or the new one, never a part of one: the new file is flushed to the disk and then renamed.
     If the block or the renaming fails, the temporary file is removed and `path` stays as it was. The temporary name
     keeps the suffixes of `path`, by which many writers choose a format.
 
+    Args:
+        path: of the file to write.
+        size: of a large file, about how many bytes will be written; the disk is asked for them first.
+
     Raises:
         SaveError: if the operating system refuses to write.
     """
     path = pathlib.Path(path)
-    partial = path.with_name(f".partial.{path.name}")
+    partial = path.with_name(PARTIAL + path.name)
     try:
+        if size:
+            check_space(partial, size)
         yield partial
-        with open(partial, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
+        move(partial, path)
     except OSError as error:
         raise SaveError(f"{str(path)!r} cannot be written: {error.strerror or error}") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def move(source: pathlib.Path, target: pathlib.Path) -> None:
+    """Replaces a file by another of the same file system, once that one is on the disk and not only in memory."""
+    with open(source, "rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(source, target)
+
+
+def sweep(directory: pathlib.Path) -> None:
+    """Removes what writers that were killed left in a directory; call it only if no other process writes there."""
+    for leftover in [path for path in directory.iterdir() if path.name.startswith(PARTIAL)]:
+        remove(leftover)
+
+
+def remove(path: pathlib.Path) -> None:
+    """Removes a file, or a directory with all that is inside, if there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def check_no_globs(name: str, path: str | os.PathLike) -> None:
+    """Raises UserError if a path has characters that TensorFlow takes for patterns.
+
+    TensorFlow looks for the files of a checkpoint or SavedModel with patterns: in `runs/r?` it would find, and delete,
+    those of `runs/ra`.
+
+    Args:
+        name: of the argument, for the message.
+        path: the path; the directories above it and those that it links to must not have them either.
+    """
+    for full in (pathlib.Path(os.path.abspath(path)), pathlib.Path(path).resolve()):
+        bad = sorted(set(str(full)) & set(_GLOB_CHARACTERS))
+        if bad:
+            raise UserError(
+                f"{name} must not contain any of {' '.join(_GLOB_CHARACTERS)} in its full path, for TensorFlow takes "
+                f"them for patterns, got {str(full)!r}; rename it"
+            )
 
 
 def write_bytes(path: str | os.PathLike, data: bytes) -> None:
@@ -64,7 +112,7 @@ def read_json(path: str | os.PathLike, version: int) -> dict[str, Any]:
         fields = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{str(path)!r} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # The latter for thousands of nested lists.
         raise UserError(f"{str(path)!r} is not valid JSON: {error}") from error
     check_version(path, fields, version)
     return {name: value for name, value in fields.items() if name != FORMAT_VERSION}
@@ -80,10 +128,15 @@ def check_version(path: str | os.PathLike, fields: Any, version: int) -> None:
         )
 
 
-def check_free_space(directory: str | os.PathLike, wanted: int) -> None:
-    """Raises SaveError if the file system of an existing directory has fewer than `wanted` bytes left."""
-    free = shutil.disk_usage(directory).free
-    if free < wanted:
-        raise SaveError(
-            f"{str(directory)!r} needs {wanted / 1e6:,.0f} MB of free space. Received: {free / 1e6:,.0f} MB"
-        )
+def check_space(partial: pathlib.Path, size: int) -> None:
+    """Raises OSError if the disk, a quota or a limit on the size of files has no room for a file of so many bytes.
+
+    Many libraries leave torn files, or crash, where a disk fills up while they write.
+    """
+    free = shutil.disk_usage(partial.parent).free
+    if free < size:
+        raise OSError(f"it needs {size / 1e6:,.0f} MB of free space, got {free / 1e6:,.0f} MB")
+    if hasattr(os, "posix_fallocate"):
+        with open(partial, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+        partial.unlink()

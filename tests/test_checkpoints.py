@@ -2,13 +2,18 @@
 
 import dataclasses
 import os
+import shutil
 import signal
+import threading
 
 import commands
 import helpers
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from alexnet_tf import storage
 from alexnet_tf.errors import SaveError
 from alexnet_tf.evaluation.evaluator import Evaluator
 from alexnet_tf.runs import checkpoints, layout
@@ -79,6 +84,79 @@ def test_the_best_weights_are_kept(recipe, tmp_path):
     assert metrics.top1_error == min(errors.values())
     assert errors[24] == result.top1_error
     assert len(checkpoints.candidates(tmp_path / layout.BEST)) == 1
+
+
+@pytest.fixture
+def state():
+    """Something small to save."""
+    model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
+    return {"model": model, "step": tf.Variable(0)}
+
+
+def test_numbers_go_on_from_the_highest(state, tmp_path):
+    """Each process once began with 1 again, so that an older checkpoint could be taken for the newest."""
+    (tmp_path / layout.CHECKPOINTS).mkdir()
+    for number in range(1, 5):
+        saved = checkpoints.Checkpoints(tmp_path, state)
+        saved.save_best()
+        saved.save()
+        assert checkpoints.candidates(tmp_path / layout.BEST) == [str(tmp_path / layout.BEST / f"ckpt-{number}")]
+    assert _newest(tmp_path).endswith("ckpt-4")
+    assert tf.train.latest_checkpoint(tmp_path / layout.CHECKPOINTS) == _newest(tmp_path)
+
+
+def test_what_killed_saves_left_is_swept(state, tmp_path):
+    folder = tmp_path / layout.CHECKPOINTS
+    folder.mkdir()
+    checkpoints.Checkpoints(tmp_path, state).save()
+    whole = sorted(folder.iterdir())
+    (folder / ".partial.ckpt-2").mkdir()
+    (folder / "ckpt-5_temp").mkdir()
+    for name in (
+        ".partial.ckpt-2/ckpt-2.index",
+        "ckpt-2.data-00000-of-00001",
+        "ckpt-3.index.tempstate1",
+        "ckpt-5_temp/x",
+    ):
+        (folder / name).touch()
+    checkpoints.Checkpoints(tmp_path, state, writes=False)
+    assert len(list(folder.iterdir())) > len(whole)
+    checkpoints.Checkpoints(tmp_path, state)
+    assert sorted(folder.iterdir()) == whole
+
+
+def test_a_reader_always_finds_a_checkpoint(state, tmp_path, capsys):
+    (tmp_path / layout.CHECKPOINTS).mkdir()
+    saved = checkpoints.Checkpoints(tmp_path, state)
+    saved.save_best()
+    done = threading.Event()
+
+    def save():
+        while not done.is_set():
+            saved.save_best()
+
+    writer = threading.Thread(target=save)
+    writer.start()
+    try:
+        model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
+        for _ in range(50):
+            assert checkpoints.restore_newest(tf.train.Checkpoint(model=model), tmp_path / layout.BEST)
+    finally:
+        done.set()
+        writer.join()
+    assert not capsys.readouterr().err
+
+
+def test_too_little_space_is_noticed_before_anything_is_written(state, tmp_path, monkeypatch):
+    (tmp_path / layout.CHECKPOINTS).mkdir()
+    saved = checkpoints.Checkpoints(tmp_path, state)
+    saved.save()
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(100, 95, 5))
+    with pytest.raises(SaveError, match="it needs 0 MB of free space, got 0 MB. The last one is .*ckpt-1"):
+        saved.save()
+    with pytest.raises(SaveError, match="free space"), storage.atomic_write(tmp_path / "x.h5", size=1000):
+        raise AssertionError("written")
+    assert len(checkpoints.candidates(tmp_path / layout.CHECKPOINTS)) == 1 and not list(tmp_path.rglob(".partial*"))
 
 
 def test_a_full_disk_keeps_the_last_checkpoint(recipe, unbroken, tmp_path):

@@ -17,6 +17,7 @@ from ai_edge_litert.interpreter import Interpreter
 from alexnet_tf.data import images
 from alexnet_tf.data.file_crop import crop_from_file
 from alexnet_tf.data.images import ResizeCrop
+from alexnet_tf.errors import UserError
 from alexnet_tf.exporting import saved_model, tflite
 from alexnet_tf.exporting.export import export
 from alexnet_tf.exporting.formats import DEFAULT_FORMATS
@@ -154,7 +155,7 @@ def test_verify_finds_changed_files(tmp_path):
     assert all(row.passed for row in rows)
     file = tmp_path / "out" / "model.tflite"
     file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(ValueError, match="missing or changed files: model.tflite"):
+    with pytest.raises(UserError, match="unchanged, got changed: 'model.tflite'$"):
         verify(tmp_path / "out")
     with pytest.raises(ValueError, match="must hold an export: it has no manifest.json"):
         verify(tmp_path)

@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 
+import exif_layouts
 import helpers
 import numpy as np
 import pytest
@@ -104,6 +105,18 @@ def test_photographs_are_set_upright(program, directory, tmp_path):
             _assert_close(answers[file], probabilities, predictor.class_names, 0.03)
     differences = [np.abs(one - other).max() for i, one in enumerate(expected) for other in expected[:i]]
     assert min(differences) > 0.06, "this network would not notice a wrong turn"
+
+
+def test_exif_is_found_where_pillow_finds_it(program, directory, tmp_path):
+    predictor = open_export(directory / "model.tflite")
+    files, expected = [], []
+    for number, data in enumerate(exif_layouts.layouts(helpers.noise_jpeg(11, 90, 121)).values()):
+        files.append(tmp_path / f"{number}.jpg")
+        files[-1].write_bytes(data)
+        expected.append(predictor.predict(data))
+    answers = _answers(program, directory, files)
+    for file, probabilities in zip(files, expected, strict=True):
+        _assert_close(answers[file], probabilities, predictor.class_names, 0.03)
 
 
 def test_what_is_no_image_is_invalid(program, directory, tmp_path):

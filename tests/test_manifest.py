@@ -56,18 +56,23 @@ WHOLE = "a whole number from 1 to"
 @pytest.mark.parametrize(
     "path, value, rule",
     [
-        ("resize", None, f"resize must be {WHOLE} 4096, got None"),
-        ("resize", "256", f"resize must be {WHOLE} 4096"),
-        ("resize", True, f"resize must be {WHOLE} 4096"),
-        ("resize", 256.0, f"resize must be {WHOLE} 4096"),
-        ("resize", 10**9, f"resize must be {WHOLE} 4096, got 1000000000"),
-        ("resize", 0, f"resize must be {WHOLE} 4096"),
+        ("resize", None, f"resize must be {WHOLE} 1024, got None"),
+        ("resize", "256", f"resize must be {WHOLE} 1024"),
+        ("resize", True, f"resize must be {WHOLE} 1024"),
+        ("resize", 256.0, f"resize must be {WHOLE} 1024"),
+        ("resize", 10**9, f"resize must be {WHOLE} 1024, got 1000000000"),
+        ("resize", 0, f"resize must be {WHOLE} 1024"),
         ("crop", 257, f"crop must be {WHOLE} 256, got 257"),
         ("crop", -1, f"crop must be {WHOLE} 256"),
-        ("classes", [], "classes must be a list of 1 to 1000000 strings"),
+        ("classes", [], "classes must be a list of 1 to 100000 strings"),
         ("classes", {"cat": 0}, "classes must be a list of"),
         ("classes", ["cat", 1], "classes must be a list of"),
         ("parity", {}, "parity must be a list of objects"),
+        ("parity", [], "parity must be a list of at least one format"),
+        ("classes", ["\x1b[31mred", 1], r"got ['\x1b[31mred', 1]"),
+        ("classes", ["\x1b[31mred", "dog"], r"names of classes must be printable, got '\x1b[31mred'"),
+        ("resize", 10**400, f"resize must be {WHOLE} 1024, got 1000"),
+        ("resize", 30_000, f"resize must be {WHOLE} 1024, got 30000"),
         ("parity", [{"format": 1}], "parity: format must be a string"),
         ("test", None, "test must be an object"),
         ("test.image", "../secret.png", "test: image must be a path inside the export"),
@@ -91,3 +96,23 @@ def test_wrong_types_and_absurd_values(tmp_path, path, value, rule):
     with pytest.raises(UserError) as raised:
         read_manifest(_write(tmp_path, fields))
     assert rule in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_files_that_are_no_text(tmp_path):
+    file = tmp_path / "manifest.json"
+    file.write_text("[" * 200_000)
+    with pytest.raises(UserError, match="is not valid JSON"):
+        read_manifest(tmp_path)
+    file.write_text('{"format_version": 1, "resize": 1' + "0" * 5000 + "}")
+    with pytest.raises(UserError, match="is not valid JSON: Exceeds the limit"):
+        read_manifest(tmp_path)
+    with open(file, "wb") as opened:
+        opened.truncate(10**12)  # Takes no space on the disk.
+    with pytest.raises(UserError, match="must have at most 16,000,000 bytes, got 1,000,000,000,000"):
+        read_manifest(tmp_path)
+    file.unlink()
+    for make in (file.mkdir, lambda: file.symlink_to("/dev/zero"), lambda: file.symlink_to("nowhere")):
+        make()
+        with pytest.raises(UserError, match="must hold an export: it has no manifest.json"):
+            read_manifest(tmp_path)
+        file.rmdir() if file.is_dir() else file.unlink()

@@ -14,6 +14,7 @@ import tensorflow as tf
 from alexnet_tf.data import (
     datasets,
     decoding,
+    description,
     file_crop,
     images,
     pipeline,
@@ -70,7 +71,7 @@ def test_jpeg_records_are_close(photos, tmp_path):
     assert np.abs(actual.astype(float) - expected).mean() < 5
 
 
-@pytest.mark.parametrize("form", records.FORMATS)
+@pytest.mark.parametrize("form", description.FORMATS)
 def test_crops_of_records_are_crops_of_their_images(photos, tmp_path, form):
     _, prepared = _prepared(photos, tmp_path / "set", format=form)
     resize_crop, augmentation = images.ResizeCrop(SIZE, 27), Augmentation()
@@ -116,7 +117,7 @@ def test_a_resumed_run_reads_no_earlier_records(photos, tmp_path, form, kind, na
 
 
 def test_statistics_are_numpys(photos, tmp_path):
-    for form in records.FORMATS:
+    for form in description.FORMATS:
         _, prepared = _prepared(photos, tmp_path / form, format=form)
         squares = _squares(prepared.train)[0].astype(np.float64)
         colors = squares.reshape(-1, 3)
@@ -133,8 +134,8 @@ def test_statistics_are_numpys(photos, tmp_path):
         )
         np.testing.assert_array_equal(collected.mean_image, prepared.statistics.mean_image)
         np.testing.assert_array_equal(collected.eigenvalues, prepared.statistics.eigenvalues)
-    description = json.loads((tmp_path / "raw" / records.DESCRIPTION).read_text())
-    assert description["splits"]["train"]["class_counts"] == [27, 27]
+    fields = json.loads((tmp_path / "raw" / records.DESCRIPTION).read_text())
+    assert fields["splits"]["train"]["class_counts"] == [27, 27]
 
 
 def test_other_options_or_another_folder_are_refused(photos, tmp_path):

@@ -109,3 +109,10 @@ def test_presets_are_listed_in_a_second_and_300_mb():
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1
     # Not ru_maxrss, which includes the memory of this process before it started the other.
     assert int(re.search(r"VmHWM:\s+(\d+) kB", done.stderr)[1]) < 300_000
+
+
+def test_building_a_network_prints_nothing():
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    script = "from alexnet_tf import AlexNet; AlexNet('four_layers', classes=10)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -35,6 +35,10 @@ def _events(directory):
     return found.Reload()
 
 
+def _tag(name):
+    return f"speed/{name}" if name in (*TIMES, "memory_mb") and name != "learning_rate" else f"metrics/{name}"
+
+
 def _steps(events, tag):
     return [event.step for event in events.Tensors(tag)]
 
@@ -71,36 +75,42 @@ def logs(recipe, tmp_path_factory):
 
 def test_scalars(logs):
     train, validation = _events(logs / "train"), _events(logs / "validation")
-    assert all(_steps(train, tag) == [2, 4, 6, 8] for tag in (*SCALARS, *TIMES))
-    assert all(_steps(validation, tag) == [4, 8] for tag in SCALARS)
+    assert all(_steps(train, _tag(name)) == [2, 4, 6, 8] for name in (*SCALARS, *TIMES))
+    assert all(_steps(validation, _tag(name)) == [4, 8] for name in SCALARS)
     for kind in ("weight_norm", "gradient_norm"):
         for layer in LAYERS:
-            found = _values(train, f"{kind}/{layer}")
+            found = _values(train, f"network_{kind}/{layer}")
             assert list(found) == [0, 3, 4, 6, 8] and all(value > 0 for value in found.values()), (kind, layer)
     for layer in LAYERS[:-1]:
-        found = _values(train, f"dead_relus/{layer}")
+        found = _values(train, f"network_dead_relus/{layer}")
         assert list(found) == [0, 3, 4, 6, 8] and all(0 <= value <= 1 for value in found.values())
-    assert "dead_relus/fc8" not in train.Tags()["tensors"]
+    assert "network_dead_relus/fc8" not in train.Tags()["tensors"]
+
+
+def test_tensorboard_opens_on_loss_and_errors(logs):
+    tags = sorted({tag for kind in ("train", "validation") for tag in _events(logs / kind).Tags()["tensors"]})
+    assert tags[:4] == [f"metrics/{name}" for name in ("learning_rate", "loss", "top1_error", "top5_error")]
+    assert {tag.split("/")[0].split("_")[0] for tag in tags[4:]} == {"network", "pictures", "speed"}
 
 
 def test_histograms(logs):
     train = _events(logs / "train")
-    counts = {"biases/fc7": 256, "activations/fc8": 16, "weights/conv1": 11 * 11 * 3 * 6}
+    counts = {"network_biases/fc7": 256, "network_activations/fc8": 16, "network_weights/conv1": 11 * 11 * 3 * 6}
     for kind in ("weights", "biases", "activations"):
         for layer in LAYERS:
-            found = _values(train, f"{kind}/{layer}")
+            found = _values(train, f"network_{kind}/{layer}")
             assert list(found) == [0, 4, 8]
-            count = counts.get(f"{kind}/{layer}")
+            count = counts.get(f"network_{kind}/{layer}")
             assert count is None or all(buckets[:, 2].sum() == count for buckets in found.values())
 
 
 def test_pictures(logs, recipe):
     train, validation = _events(logs / "train"), _events(logs / "validation")
-    assert _steps(train, "conv1_kernels") == [0, 4, 8]
+    assert _steps(train, "pictures/conv1_kernels") == [0, 4, 8]
     # Two towers of three kernels, with gaps of 1 pixel, four times enlarged.
-    assert _picture(train, "conv1_kernels", 8).shape == (2 * 4 * 13 + 32, 4 * 37, 3)
-    shown = _picture(train, "augmented", 0)
-    assert _steps(train, "augmented") == [0] and shown.shape == (73 + 6, 8 * 73 + 6, 3)
+    assert _picture(train, "pictures/conv1_kernels", 8).shape == (2 * 4 * 13 + 32, 4 * 37, 3)
+    shown = _picture(train, "pictures/augmented", 0)
+    assert _steps(train, "pictures/augmented") == [0] and shown.shape == (73 + 6, 8 * 73 + 6, 3)
     # The first image that the run learned from, but for a flip and one shift of all its colors.
     batches = pipeline.training_batches(
         datasets.open_dataset(recipe.dataset).train, 2, 8, recipe.resize_crop, recipe.augmentation(0), 0, range(1)
@@ -110,8 +120,8 @@ def test_pictures(logs, recipe):
     shift = (shown[6:73, 6:73] - image)[image.min(axis=-1) > 20]
     assert shift.std(axis=0).max() < 0.6 and abs(shift.mean()) > 0
     # One to eight examples in up to two rows of four, each enlarged three times above three lines of text.
-    for step in _steps(validation, "hardest_examples"):
-        height, width, _ = _picture(validation, "hardest_examples", step).shape
+    for step in _steps(validation, "pictures/hardest_examples"):
+        height, width, _ = _picture(validation, "pictures/hardest_examples", step).shape
         assert (height - 12) % (201 + 3 * 20 + 12) == 0 and (width - 12) % (201 + 12) == 0
 
 
@@ -129,10 +139,12 @@ def test_graph_and_hyperparameters(logs, recipe):
     ).hparams
     # Of the second command, which made the run longer.
     assert started["steps"].number_value == 8 and started["preset"].string_value == "paper"
-    assert started["color_noise"].bool_value and "image_size" in started and "precision" in started
+    assert started["dropout"].number_value == 0.5 and started["learning_rate"].number_value == 1e-4
+    # The handful that people tune; the others are in recipe.json.
+    assert not {"name", "color_noise", "crop_group_size", "bias_lr_multiplier", "dataset"} & set(started)
     experiment = metadata.parse_experiment_plugin_data(found["_hparams_/experiment"].plugin_data.content)
     assert {(info.name.group, info.name.tag) for info in experiment.metric_infos} == {
-        ("validation", tag) for tag in SCALARS
+        ("validation", _tag(name)) for name in SCALARS
     }
 
 
@@ -165,7 +177,7 @@ def test_what_a_killed_run_wrote_is_forgotten(tmp_path):
         for step in range(start + 1, end):
             journal.write("train", step, {"loss": start + step / 10})
         time.sleep(1.1)  # Files are named by the second.
-    found = _values(_events(tmp_path / "logs" / "train"), "loss")
+    found = _values(_events(tmp_path / "logs" / "train"), "metrics/loss")
     assert {step: round(float(value), 1) for step, value in found.items()} == {1: 0.1, 2: 0.2, 3: 0.3, 4: 3.4}
 
 
@@ -181,8 +193,8 @@ def test_watching_changes_nothing_and_two_replicas_show_the_same(recipe, tmp_pat
         np.testing.assert_array_equal(checkpoints["watched"].get_tensor(name), checkpoints["alone"].get_tensor(name))
     tags = {name: set(found.Tags()["tensors"]) for name, found in events.items()}
     assert tags["watched"] == tags["two"]
-    assert tags["alone"] == {*SCALARS, *TIMES, "memory_mb"}
-    for tag in (f"{kind}/{layer}" for kind in ("weight_norm", "gradient_norm") for layer in LAYERS):
+    assert tags["alone"] == {_tag(name) for name in (*SCALARS, *TIMES, "memory_mb")}
+    for tag in (f"network_{kind}/{layer}" for kind in ("weight_norm", "gradient_norm") for layer in LAYERS):
         one, two = (_values(events[name], tag) for name in ("watched", "two"))
         assert list(one) == list(two) == [0, 1, 2]
         assert two[0] == pytest.approx(one[0], rel=1e-4)
@@ -257,7 +269,7 @@ def test_tensorboard_shows_the_drawings_of_the_hardest_examples(recipe, tmp_path
     images = np.random.default_rng(0).integers(0, 256, (2, 67, 67, 3), np.uint8)
     hardest(*map(tf.constant, (images, [1, 1], [1.0, 1.0], [[0.9, 0.1], [0.8, 0.2]])))
     summaries.write_hardest(3, hardest)
-    picture = _picture(_events(tmp_path / "logs" / "validation"), "hardest_examples", 3)
+    picture = _picture(_events(tmp_path / "logs" / "validation"), "pictures/hardest_examples", 3)
     for place, prediction in enumerate(hardest.predictions):
         left = 12 + place * (201 + 12)
         drawn = answers.draw(prediction, ("dark", "light"))

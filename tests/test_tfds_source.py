@@ -2,10 +2,11 @@
 
 import helpers
 import numpy as np
+import pytest
 import tensorflow_datasets as tfds
 from helpers import IMAGENET_CLASSES
 
-from alexnet_tf.data import datasets, images, pipeline, sampling
+from alexnet_tf.data import datasets, images, pipeline, prepare, prepare_options, sampling
 
 
 class TinyDigits(tfds.core.GeneratorBasedBuilder):
@@ -27,12 +28,29 @@ class TinyDigits(tfds.core.GeneratorBasedBuilder):
             yield i, {"image": np.full((9, 8, 1), i, np.uint8), "label": i % 2}
 
 
-def test_a_set_with_one_split_keeps_its_last_tenth(tmp_path, monkeypatch):
+@pytest.fixture
+def dataset(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     builder = TinyDigits(data_dir=tmp_path)
     builder.download_and_prepare()
     monkeypatch.setattr(tfds, "builder", lambda name: TinyDigits(data_dir=tmp_path))
-    dataset = datasets.open_dataset("tfds:tiny_digits")
+    return datasets.open_dataset("tfds:tiny_digits")
+
+
+def test_prepare_reads_a_set_without_names(dataset, tmp_path):
+    options = prepare_options.PrepareOptions(size=8, format="raw", shard_size=7)
+    fields = prepare.prepare(dataset, tmp_path / "set", options)
+    assert [fields["splits"][part]["count"] for part in ("train", "validation")] == [18, 2]
+    prepared = datasets.open_dataset(f"records:{tmp_path / 'set'}")
+    assert prepared.class_names == ("even", "odd") and prepared.train.names[3] == "train[:90%] 3"
+    (batch,) = pipeline.evaluation_batches(prepared.train, 2, 18, images.ResizeCrop(8, 8))
+    values, labels = batch["image"].numpy()[:, 0, 0, 0], batch["label"].numpy()
+    assert len(set(values)) == 18 and (labels == values % 2).all()
+    # The same again has nothing to do; other options are refused.
+    assert prepare.prepare(dataset, tmp_path / "set", options) == fields
+
+
+def test_a_set_with_one_split_keeps_its_last_tenth(dataset):
     assert dataset.class_names == ("even", "odd")
     assert (dataset.train.count, dataset.validation.count) == (18, 2)
 

@@ -33,7 +33,7 @@ def _losses(workdir):
     for file in sorted((workdir / "logs" / "train").iterdir()):
         for event in tf.compat.v1.train.summary_iterator(str(file)):
             for value in event.summary.value:
-                if value.tag == "loss":
+                if value.tag == "metrics/loss":
                     losses[event.step] = float(tf.make_ndarray(value.tensor))
     return losses
 
@@ -106,6 +106,13 @@ def test_a_resumed_run_equals_an_unbroken_one(folder, tmp_path):
     train_and_evaluate(recipe, tmp_path / "resumed", helpers.UNWATCHED)
     for unbroken, resumed in zip(_weights(tmp_path / "unbroken"), _weights(tmp_path / "resumed"), strict=True):
         np.testing.assert_array_equal(unbroken, resumed)
+
+
+@pytest.mark.parametrize("examples, interval", [(42, 50), (80, 50), (104, 52), (3200, 400), (8, 50)])
+def test_tiny_epochs_are_validated_after_fifty_steps(examples, interval):
+    recipe = get_recipe("demo", **NARROW)
+    assert recipe.validation_interval(examples) == interval
+    assert dataclasses.replace(recipe, evaluate_every=3).validation_interval(examples) == 3
 
 
 def test_another_run_is_refused(folder, tmp_path):

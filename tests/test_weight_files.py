@@ -274,6 +274,14 @@ def test_a_report_says_what_became_of_each_layer(tmp_path):
     assert "fc8   256x3            reinitialized: shape mismatch, the file has 10x256" in lines
 
 
+def test_only_the_first_layer_has_colors_to_reorder():
+    preset = _network("caffe")
+    model, source = _model(preset), enliven(_model(preset))
+    arrays = channels_first(source, bgr=True)
+    fit(model, arrays, "net", channels_first=True, bgr=True, fresh=("conv1",))
+    np.testing.assert_array_equal(model.get_layer("conv2").kernel, source.get_layer("conv2").kernel)
+
+
 # From here on: files that must be refused, with one error, without executing anything, in little memory.
 
 

@@ -63,6 +63,8 @@ def test_workers_give_the_losses_of_one_device(folder, tmp_path, workers):
     processes = [_start(folder, tmp_path / "many", 50, environment) for environment in environments]
     errors = _finish(processes)
     assert [process.returncode for process in processes] == [0] * workers, errors
+    # No worker takes the end of another for a crash.
+    assert not any("StartAbort" in error for error in errors), errors
     train_and_evaluate(_recipe(folder, 50), tmp_path / "one", Options("none", layer_summaries_every=0, log_every=1))
     one, many = (helpers.journal(tmp_path / name) for name in ("one", "many"))
     assert list(one) == list(many) == list(range(1, 51))
@@ -183,3 +185,14 @@ def _slurm(task, nodes, tasks_per_node, tasks, job):
         "SLURM_PROCID": str(task), "SLURM_STEP_NUM_TASKS": str(tasks), "SLURM_STEP_NODELIST": nodes,
         "SLURM_STEP_TASKS_PER_NODE": tasks_per_node, "SLURM_JOB_ID": str(job),
     }  # fmt: skip
+
+
+def test_worker_0_waits_until_nobody_listens():
+    with socket.create_server(("localhost", 0)) as server:
+        address = f"localhost:{server.getsockname()[1]}"
+        start = time.monotonic()
+        rendezvous.wait_for_end([address], timeout_seconds=0.3)
+        assert time.monotonic() - start >= 0.3
+    start = time.monotonic()
+    rendezvous.wait_for_end([address])
+    assert time.monotonic() - start < 5

@@ -26,6 +26,8 @@ BUG_EXIT_CODE = 70  # EX_SOFTWARE of sysexits.h.
 
 # What TensorFlow makes of `tf.debugging.Assert(condition, [message, value])`.
 _ASSERTION = re.compile(r"assertion failed: \[([^\]]*must .*? Received:)\] \[(.*?)\]")
+# What it makes of a UserError of a Python function inside a graph: the traceback as text.
+_RAISED = re.compile(r"^(?:alexnet_tf\.errors\.)?(?:UserError|SaveError): (.+)$", re.MULTILINE)
 # Keras puts terminal colors into its messages.
 _COLORS = re.compile(r"\x1b\[\d+m")
 # What absl says of one missing flag, of which there may be several in a message.
@@ -46,7 +48,7 @@ def run(main: Callable[[list[str]], int | None]) -> None:
             message = user_message(error)
             if message is None:
                 return _report_bug()
-            print(f"error: {message}", file=sys.stderr)
+            print(f"error: {printable(message)}", file=sys.stderr)
             return 1
 
     app.run(guarded, flags_parser=_parse)
@@ -60,8 +62,11 @@ def user_message(error: Exception) -> str | None:
     if tensorflow and isinstance(error, tensorflow.errors.ResourceExhaustedError):
         return f"out of memory: use a smaller batch_size or image_size ({one_line(error)[:200]})"
     # A check inside a graph, such as that of labels, is written like a UserError and raised by TensorFlow.
-    if tensorflow and isinstance(error, tensorflow.errors.InvalidArgumentError) and _ASSERTION.search(error.message):
-        return one_line(error)
+    if tensorflow and isinstance(error, tensorflow.errors.InvalidArgumentError):
+        if raised := _RAISED.search(error.message):
+            return raised[1]
+        if _ASSERTION.search(error.message):
+            return one_line(error)
     return None
 
 
@@ -139,6 +144,11 @@ def tensorboard(workdir: str | os.PathLike) -> str:
     """The command that shows a run, with the full path where `tensorboard` is not on the PATH."""
     program = "tensorboard" if shutil.which("tensorboard") else f"{sys.executable} -m tensorboard.main"
     return f"{program} --logdir={workdir}"
+
+
+def printable(text: str) -> str:
+    """The text with control characters written out: names and labels from elsewhere must not steer the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def counted(count: int, noun: str) -> str:

@@ -6,10 +6,14 @@ alexnet-tf evaluate --workdir=DIR,DIR,DIR --ensemble_weights=search
 
 import dataclasses
 import json
+import sys
 
 from absl import flags
 
 from alexnet_tf.cli import common
+from alexnet_tf.data.file_split import NAMED
+from alexnet_tf.data.parts import PARTS
+from alexnet_tf.data.sources import Dataset
 from alexnet_tf.errors import UserError
 from alexnet_tf.evaluation.ensembles import SEARCH, EnsembleMetrics
 from alexnet_tf.evaluation.metrics import Metrics
@@ -21,7 +25,11 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string(
     "workdir", None, "workdir of a run, or an export; several separated by commas form an ensemble", required=True
 )
-flags.DEFINE_string("dataset", None, "dataset with the same classes whose validation set is used instead of the run's")
+flags.DEFINE_string("dataset", None, "dataset with the same classes to evaluate on instead of the run's own")
+flags.DEFINE_enum(
+    "part", None, PARTS,
+    "part of the dataset; by default the validation set if it has one or a run was trained on it, otherwise all",
+)  # fmt: skip
 flags.DEFINE_bool("best", False, "use the checkpoint with the lowest validation error instead of the newest")
 flags.DEFINE_integer("views", 1, "1: the central crop; 10: corners, center and their mirror images, averaged")
 flags.DEFINE_integer("batch_size", 64, "images at a time", lower_bound=1)
@@ -37,16 +45,28 @@ def main(argv: list[str]) -> None:
     """Evaluates and prints the metrics."""
     common.no_arguments(argv)
     paths = [FLAGS.workdir] if is_run(FLAGS.workdir) else FLAGS.workdir.split(",")
+    announced: list[tuple[Dataset, str]] = []
     metrics = evaluate_paths(
         paths, FLAGS.dataset, FLAGS.best, _weights(FLAGS.ensemble_weights), FLAGS.batch_size, FLAGS.views,
-        lambda total: Progress("evaluating", total).update,
+        lambda total: Progress("evaluating", total).update, FLAGS.part, lambda *data: announced.append(data),
     )  # fmt: skip
+    ((dataset, taken),) = announced
+    _report_skipped(dataset)
     if FLAGS.json:
-        print(json.dumps(_json(metrics)))
+        print(json.dumps({"data": taken, **_json(metrics)}))
     elif isinstance(metrics, Metrics):
-        print(_line(metrics))
+        print(f"{_line(metrics)}: {common.printable(taken)}")
     else:
+        print(f"on {common.printable(taken)}:")
         _print_ensemble(metrics)
+
+
+def _report_skipped(dataset: Dataset) -> None:
+    """Names on stderr what could not be read."""
+    skipped = sorted(dataset.validation.skipped | {name for name, _ in dataset.ignored})
+    if skipped:
+        names = common.printable(", ".join(skipped[:NAMED]))
+        print(f"{common.counted(len(skipped), 'file')} skipped, not a readable image: {names}", file=sys.stderr)
 
 
 def _weights(text: str | None) -> list[float] | str | None:
@@ -74,7 +94,7 @@ def _json(metrics: Metrics | EnsembleMetrics) -> dict:
 
 def _print_ensemble(metrics: EnsembleMetrics) -> None:
     for name, alone in zip(metrics.names, metrics.networks, strict=True):
-        print(f"{name}: {_line(alone)}")
+        print(f"{common.printable(name)}: {_line(alone)}")
     print(f"mean with equal weights: {_line(metrics.equal)}")
     if FLAGS.ensemble_weights:
         print(f"mean with weights {', '.join(f'{weight:.3g}' for weight in metrics.weights)}: {_line(metrics.mean)}")

@@ -6,15 +6,17 @@ alexnet-tf features --model=DIR --layer=fc7 --out=features.npz photo.jpg …
 import pathlib
 import sys
 
+import tensorflow as tf
 from absl import flags
 
 from alexnet_tf.cli import common
 from alexnet_tf.data.datasets import open_dataset
+from alexnet_tf.data.decoding import decode
 from alexnet_tf.data.folder import files_split
+from alexnet_tf.data.reasons import NOT_AN_IMAGE, reason
 from alexnet_tf.data.sources import Split
 from alexnet_tf.errors import UserError
 from alexnet_tf.inference.features import check_suffix, write_features
-from alexnet_tf.inference.predictor import UNDECODABLE
 from alexnet_tf.runs.opening import open_predictor
 from alexnet_tf.runs.progress import Progress
 
@@ -46,7 +48,8 @@ def main(argv: list[str]) -> int:
     progress = Progress("features", sum(split.count for split in splits.values()))
     written = write_features(predictor, FLAGS.layer, splits, FLAGS.out, class_names, progress.update)
     for name in written.unreadable:
-        print(f"error: {name}: {_reason(name) if files else UNDECODABLE}", file=sys.stderr)
+        why = _reason(name) if files else NOT_AN_IMAGE
+        print(f"error: {common.printable(f'{name}: {why}')}", file=sys.stderr)
     shape = "x".join(map(str, written.shape))
     print(f"{FLAGS.out}: {common.counted(written.images, 'image')}, {FLAGS.layer} float32 {shape}")
     return 1 if written.unreadable else 0
@@ -60,11 +63,13 @@ def _splits_of(name: str) -> tuple[dict[str, Split], tuple[str, ...]]:
 
 def _reason(file: str) -> str:
     """Why a file could not be read as an image."""
+    encoded = None
     try:
-        pathlib.Path(file).open("rb").close()
-    except OSError as error:
-        return error.strerror or str(error)
-    return UNDECODABLE
+        encoded = pathlib.Path(file).read_bytes()
+        decode(tf.constant(encoded))
+    except (OSError, tf.errors.InvalidArgumentError) as error:
+        return reason(error, encoded)
+    return NOT_AN_IMAGE
 
 
 if __name__ == "__main__":

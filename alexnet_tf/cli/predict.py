@@ -28,14 +28,15 @@ def main(argv: list[str]) -> int:
     rows, failed = [], False
     for file, probabilities, error in predictor.predict_files(argv[1:]):
         if probabilities is None:
-            print(f"error: {file}: {error}", file=sys.stderr)
+            print(f"error: {common.printable(f'{file}: {error}')}", file=sys.stderr)
             failed = True
             continue
         best = probabilities.argsort()[::-1][: FLAGS.top]
         labels = [{"label": predictor.class_names[i], "probability": float(probabilities[i])} for i in best]
         rows.append({"image": file, "labels": labels})
         if not FLAGS.json:
-            print(f"{file}: " + ", ".join(f"{row['label']} {row['probability']:.1%}" for row in labels))
+            line = ", ".join(f"{row['label']} {row['probability']:.1%}" for row in labels)
+            print(common.printable(f"{file}: {line}"))
     if FLAGS.json:
         print(json.dumps(rows, indent=2))
     return 1 if failed else 0

@@ -9,7 +9,7 @@ import sys
 from absl import flags
 
 from alexnet_tf.cli import common
-from alexnet_tf.data import records
+from alexnet_tf.data import description, records
 from alexnet_tf.data.datasets import open_dataset
 from alexnet_tf.data.file_split import NAMED
 from alexnet_tf.data.prepare import prepare
@@ -25,7 +25,9 @@ flags.DEFINE_string(
 )
 flags.DEFINE_integer("size", PrepareOptions.size, "shorter side of the images in pixels")
 flags.DEFINE_bool("square", PrepareOptions.square, "store only the central square, which is all that training uses")
-flags.DEFINE_enum("format", PrepareOptions.format, records.FORMATS, "raw is larger, and several times as fast to read")
+flags.DEFINE_enum(
+    "format", PrepareOptions.format, description.FORMATS, "raw is larger, and several times as fast to read"
+)
 flags.DEFINE_integer("quality", PrepareOptions.quality, "JPEG quality, 1 to 100")
 flags.DEFINE_integer("shard_size", PrepareOptions.shard_size, "images per file")
 flags.DEFINE_integer("workers", None, "number of threads", lower_bound=1)
@@ -42,12 +44,12 @@ def main(argv: list[str]) -> int | None:
     dataset = open_dataset(FLAGS.dataset, FLAGS.seed)
     progress = Progress("preparing", dataset.train.count + dataset.validation.count)
     try:
-        description = prepare(
+        fields = prepare(
             dataset, FLAGS.out, options, FLAGS.workers, lambda done, bad: progress.update(done, f"{bad} skipped")
         )
     except KeyboardInterrupt as interruption:
         return common.interrupted(interruption, ". Rerun the same command to resume.")
-    for name, split in description["splits"].items():
+    for name, split in fields["splits"].items():
         images, shards = common.counted(split["count"], "image"), common.counted(len(split["shards"]), "shard")
         print(f"{name}: {images}, {split['skipped']:,} skipped, {shards}")
     _report_skipped(pathlib.Path(FLAGS.out) / records.SKIPPED)
@@ -59,7 +61,7 @@ def _report_skipped(file: pathlib.Path) -> None:
     lines = file.read_text().splitlines()
     for line in lines[:NAMED]:
         _, name, reason = line.split("\t")
-        print(f"skipped {name}: {reason}", file=sys.stderr)
+        print(f"skipped {common.printable(f'{name}: {reason}')}", file=sys.stderr)
     if len(lines) > NAMED:
         print(f"… and {len(lines) - NAMED} more, listed in {file}", file=sys.stderr)
 

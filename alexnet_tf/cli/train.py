@@ -16,7 +16,7 @@ from alexnet_tf.cli import common
 from alexnet_tf.runs import fields
 from alexnet_tf.runs.recipe import Recipe
 from alexnet_tf.runs.recipes import RECIPES, get_recipe
-from alexnet_tf.training.distribution import LOST_WORKER_EXIT_CODE, LostWorkerError
+from alexnet_tf.training.distribution import LOST_WORKER_EXIT_CODE, LostWorkerError, end_worker
 from alexnet_tf.training.interruption import Interrupted
 from alexnet_tf.training.loop import train_and_evaluate
 from alexnet_tf.training.options import Options
@@ -73,6 +73,7 @@ def main(argv: list[str]) -> int | None:
     images = common.counted(metrics.examples, "image")
     print(f"top-1 error {metrics.top1_error:.2%}, top-5 error {metrics.top5_error:.2%} on {images}")
     print(f"TensorBoard: {common.tensorboard(FLAGS.workdir)}")
+    end_worker(options.strategy)
     return 0
 
 

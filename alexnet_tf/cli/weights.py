@@ -1,48 +1,59 @@
-"""Converts published weights to a `.weights.h5` file.
+"""Converts weights to a `.weights.h5`, `.safetensors` or `.onnx` file.
 
 alexnet-tf weights --from=bvlc_alexnet.caffemodel --preset=caffe --out=caffe.weights.h5 --check
 """
 
-import os
 import pathlib
+import warnings
 
 import keras
 import numpy as np
 from absl import flags
 
-from alexnet_tf import storage
 from alexnet_tf.cli import common
 from alexnet_tf.errors import UserError
 from alexnet_tf.models.builder import AlexNet
+from alexnet_tf.models.presets import get_preset
+from alexnet_tf.models.pretrained.fit import WeightsWarning, fit
+from alexnet_tf.models.pretrained.load import find_weights, read_weights
+from alexnet_tf.models.pretrained.report import layer_reports
+from alexnet_tf.models.pretrained.writers import SUFFIXES, save_weights
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("from", None, "imagenet, a .caffemodel, .pth or .weights.h5 file, or a finished run", required=True)
+flags.DEFINE_string(
+    "from", None, "imagenet, the path or address (https://… or hf://owner/repository/file) of a .caffemodel, .npy, "
+    ".onnx, .pth, .safetensors or .weights.h5 file, or a finished run", required=True,
+)  # fmt: skip
 flags.DEFINE_string("preset", None, "network of the weights, as listed by alexnet-tf presets", required=True)
 flags.DEFINE_integer("classes", 1000, "number of outputs", lower_bound=1)
-flags.DEFINE_string("out", None, "file to write, *.weights.h5", required=True)
+flags.DEFINE_string("out", None, f"file to write; it ends in {', '.join(SUFFIXES)}", required=True)
 flags.DEFINE_bool("check", False, "read the file again and compare the outputs of both networks")
 
 
 def main(argv: list[str]) -> None:
-    """Writes the file; prints mean and deviation of each kernel, which differ between trained and random weights."""
+    """Reports on each layer, with mean and deviation of its kernel, which tell trained weights from random ones."""
     common.no_arguments(argv)
     out = pathlib.Path(FLAGS.out)
-    if not out.name.endswith(".weights.h5") or not out.parent.is_dir():
-        raise UserError(f"out must be a .weights.h5 file in an existing directory, got {FLAGS.out!r}")
-    model = _network(FLAGS["from"].value)
-    for layer in (layer for layer in model.layers if layer.weights):
-        kernel = layer.weights[0].numpy()
-        shape = "x".join(map(str, kernel.shape))
-        print(f"{layer.name:<6}{shape:<16} mean {kernel.mean():+.5f}  std {kernel.std():.5f}")
-    with storage.atomic_write(out) as partial:
-        model.save_weights(partial)
+    if not out.name.endswith(SUFFIXES) or not out.parent.is_dir():
+        raise UserError(f"out must end in {', '.join(SUFFIXES)}, in an existing directory, got {FLAGS.out!r}")
+    path = find_weights(FLAGS["from"].value, FLAGS.preset)
+    model = AlexNet(FLAGS.preset, classes=FLAGS.classes)
+    _load(model, path)
+    save_weights(model, get_preset(FLAGS.preset), out)
     print(f"{out}: {model.count_params():,} parameters")
     if FLAGS.check:
-        _check(model, _network(out))
+        _check(model, AlexNet(FLAGS.preset, weights=out, classes=FLAGS.classes))
 
 
-def _network(weights: str | os.PathLike) -> keras.Model:
-    return AlexNet(FLAGS.preset, weights=weights, classes=FLAGS.classes)
+def _load(model: keras.Model, path: pathlib.Path) -> None:
+    """Loads a file into a model and prints what became of each layer."""
+    file = read_weights(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", WeightsWarning)  # The report says it.
+        reasons = fit(model, file.layers, str(path), channels_first=file.channels_first, bgr=file.bgr)
+    for report in layer_reports(model, file, reasons):
+        kernel = model.get_layer(report.layer).weights[0].numpy()
+        print(f"{report}; mean {kernel.mean():+.5f}, std {kernel.std():.5f}")
 
 
 def _check(model: keras.Model, again: keras.Model) -> None:

@@ -2,12 +2,21 @@
 
 import tensorflow as tf
 
+from alexnet_tf.data.binary import bytes_at, number, occurrences, seldom_called
+from alexnet_tf.data.gif import first_image
+from alexnet_tf.data.orientation import orientation, upright
+
 # Larger images are refused by their header, before memory is allocated for them.
 MAX_PIXELS = 100_000_000
 # A file one pixel high would become enormous when its shorter side is resized.
 MAX_ASPECT = 100
+# Each scan of a JPEG passes over all its pixels: a file of 1 MB can hold thousands, and take minutes. Encoders write
+# about ten; small images may have more, up to this many pixels in all scans.
+MAX_SCANS, MAX_SCANNED_PIXELS = 20, 200_000_000
+_SCAN, _SMALLEST_SCAN, _MOST_COUNTED = b"\xff\xda", 12, 100_000
 # As libjpeg, Pillow and browsers do by default. TensorFlow's own default is not measurably faster.
 DCT = "INTEGER_ACCURATE"
+UNKNOWN_FORMAT = "an image must be a JPEG, PNG, GIF or BMP file. Received another, its bytes:"
 
 
 def decode(encoded: tf.Tensor) -> tf.Tensor:
@@ -18,15 +27,30 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
 
     Raises:
         tf.errors.InvalidArgumentError: if the bytes are not such an image, or it has more than `MAX_PIXELS` pixels, or
-            one side is more than `MAX_ASPECT` times the other.
+            one side is more than `MAX_ASPECT` times the other, or a JPEG has too many scans.
     """
-    with tf.control_dependencies([check_size(declared_size(encoded))]):
-        image = tf.cond(
-            tf.io.is_jpeg(encoded),
-            lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method=DCT),
-            lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
-        )
-    return tf.ensure_shape(upright(image, orientation(encoded)), [None, None, 3])
+    image = tf.cond(tf.io.is_jpeg(encoded), lambda: _decode_jpeg(encoded), lambda: _decode_other(encoded))
+    return tf.ensure_shape(image, [None, None, 3])
+
+
+def _decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
+    with tf.control_dependencies(check_jpeg(encoded, tf.io.extract_jpeg_shape(encoded)[:2])):
+        image = tf.io.decode_jpeg(encoded, channels=3, dct_method=DCT)
+    return upright(image, orientation(encoded))
+
+
+@seldom_called
+def _decode_other(encoded: tf.Tensor) -> tf.Tensor:
+    """Decodes a PNG, GIF or BMP file. Others, which TensorFlow may read as well, have no check of their size here."""
+    is_gif = _begins_with(encoded, _GIF)
+    known = is_gif | _begins_with(encoded, _PNG) | _begins_with(encoded, _BMP)
+    # The number of bytes and not the bytes: they are no text, and a message must be.
+    data = [UNKNOWN_FORMAT, tf.strings.length(encoded)]
+    with tf.control_dependencies([tf.raw_ops.Assert(condition=known, data=data)]):
+        size = _size_in_header(encoded)
+    encoded, frame = tf.cond(is_gif, lambda: first_image(encoded), lambda: (encoded, size))
+    with tf.control_dependencies([check_size(size), check_size(frame)]):
+        return tf.io.decode_image(encoded, channels=3, expand_animations=False)
 
 
 def declared_size(encoded: tf.Tensor) -> tf.Tensor:
@@ -39,24 +63,25 @@ def declared_size(encoded: tf.Tensor) -> tf.Tensor:
     return tf.cond(tf.io.is_jpeg(encoded), jpeg, lambda: _size_in_header(encoded))
 
 
+_PNG, _GIF, _BMP = b"\x89PNG", b"GIF8", b"BM"
+
+
+def _begins_with(encoded: tf.Tensor, magic: bytes) -> tf.Tensor:
+    return tf.equal(tf.strings.substr(encoded, 0, len(magic)), magic)
+
+
 def _size_in_header(encoded: tf.Tensor) -> tf.Tensor:
-    header = tf.cast(tf.io.decode_raw(tf.strings.substr(encoded, 0, 26), tf.uint8, fixed_length=28), tf.int64)
-
-    def number(first: int, count: int, step: int = 1) -> tf.Tensor:
-        """The number in `count` bytes from `first` on: big-endian, or little-endian if `step` is -1."""
-        powers = [256**i for i in range(count)][::-step]
-        return tf.reduce_sum(header[first : first + count] * powers)
-
+    header = bytes_at(encoded, 0, 26)
+    # A negative height means that the rows are stored top to bottom.
+    bmp_height = tf.bitcast(tf.cast(number(header[22:26], True), tf.uint32), tf.int32)
     sides_by_magic = {
-        b"\x89PNG": (number(20, 4), number(16, 4)),
-        b"GIF8": (number(8, 2, -1), number(6, 2, -1)),
-        # A negative height means that the rows are stored top to bottom.
-        b"BM": (tf.abs(tf.bitcast(tf.cast(number(22, 4, -1), tf.uint32), tf.int32)), number(18, 4, -1)),
+        _PNG: (number(header[20:24]), number(header[16:20])),
+        _GIF: (number(header[8:10], True), number(header[6:8], True)),
+        _BMP: (tf.abs(tf.cast(bmp_height, tf.int64)), number(header[18:22], True)),
     }
     size = tf.zeros([2], tf.int64)
     for magic, sides in sides_by_magic.items():
-        matches = tf.equal(tf.strings.substr(encoded, 0, len(magic)), magic)
-        size = tf.where(matches, tf.stack([tf.cast(side, tf.int64) for side in sides]), size)
+        size = tf.where(_begins_with(encoded, magic), tf.stack(sides), size)
     return size
 
 
@@ -68,40 +93,21 @@ def check_size(size: tf.Tensor) -> tf.Operation:
     return tf.raw_ops.Assert(condition=(tf.reduce_prod(size) <= MAX_PIXELS) & ~slim, data=[message, size])
 
 
-# Captures the low byte of tag 0x0112, one short number, in the first directory of a JPEG's EXIF, in either byte order.
-_ORIENTATION = (
-    r"\A\C{0,200}?Exif\x00\x00(?:II\C*?\x12\x01\x03\x00\x01\x00\x00\x00(\C)\x00"
-    r"|MM\C*?\x01\x12\x00\x03\x00\x00\x00\x01\x00(\C))\C*\z"
-)
+def check_jpeg(encoded: tf.Tensor, shape: tf.Tensor) -> list[tf.Operation | tf.Tensor]:
+    """Operations that fail for a JPEG of that int32 (height, width) as `check_size` does, or for too many scans."""
+    size = tf.cast(shape, tf.int64)
+    # Most files are too short for so many.
+    most_scanned = tf.cast(tf.strings.length(encoded), tf.int64) * tf.reduce_prod(size)
+    suspicious = most_scanned > MAX_SCANNED_PIXELS * _SMALLEST_SCAN
+    return [check_size(size), tf.cond(suspicious, lambda: _checked_scans(encoded), lambda: 0)]
 
 
-def orientation(encoded: tf.Tensor) -> tf.Tensor:
-    """EXIF's orientation, uint8: 2 to 8 if the image is stored rotated or mirrored; any other value if not."""
-    start = tf.strings.substr(encoded, 0, 1024)
-    byte = tf.strings.regex_replace(start, _ORIENTATION, r"\1\2")
-    byte = tf.where(tf.strings.length(byte) == 1, byte, b"\x01")
-    return tf.io.decode_raw(byte, tf.uint8, fixed_length=1)[0]
-
-
-def upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """Undoes the rotation and mirroring of an EXIF orientation; (height, width, 3), maybe with sides exchanged."""
-
-    def among(*values: int) -> tf.Tensor:
-        return tf.reduce_any(orientation == tf.constant(values, tf.uint8))
-
-    def undone() -> tf.Tensor:
-        transposed = tf.cond(among(5, 6, 7, 8), lambda: _transposed(image), lambda: image)
-        left_right = tf.cond(among(2, 3, 6, 7), lambda: transposed[:, ::-1], lambda: transposed)
-        return tf.cond(among(3, 4, 7, 8), lambda: left_right[::-1], lambda: left_right)
-
-    return tf.cond((orientation >= 2) & (orientation <= 8), undone, lambda: image)
-
-
-def _transposed(image: tf.Tensor) -> tf.Tensor:
-    """From (height, width, 3) to (width, height, 3), by gathering pixels.
-
-    oneDNN cannot transpose uint8 on CPUs without AVX-512: TensorFlow prints an error before it does so itself.
-    """
-    height, width = tf.shape(image)[0], tf.shape(image)[1]
-    offsets = tf.range(width)[:, None] + tf.range(height)[None] * width
-    return tf.gather(tf.reshape(image, [-1, 3]), offsets)
+@seldom_called
+def _checked_scans(encoded: tf.Tensor) -> tf.Tensor:
+    """The number of scans of a JPEG, int32; fails for too many."""
+    pixels = tf.reduce_prod(tf.cast(tf.io.extract_jpeg_shape(encoded)[:2], tf.int64))
+    scans = occurrences(encoded, _SCAN, _MOST_COUNTED)
+    few = (scans <= MAX_SCANS) | (tf.cast(scans, tf.int64) * pixels <= MAX_SCANNED_PIXELS)
+    message = f"a JPEG must have at most {MAX_SCANS} scans, or {MAX_SCANNED_PIXELS:,} pixels in all scans. Received:"
+    with tf.control_dependencies([tf.raw_ops.Assert(condition=few, data=[message, scans])]):
+        return tf.identity(scans)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from alexnet_tf.data import images
-from alexnet_tf.data.decoding import DCT, check_size, decode, orientation, upright
+from alexnet_tf.data.decoding import DCT, check_jpeg, decode
 from alexnet_tf.data.images import ResizeCrop
+from alexnet_tf.data.orientation import orientation, upright
 
 # A JPEG decoder can leave out high frequencies, and so divide the sides of an image, in less time.
 _DCT_RATIOS = (1, 2, 4, 8)
@@ -54,6 +55,8 @@ def _crop_from_jpeg(
 ) -> tf.Tensor:
     """The crop of a JPEG in the fast way, unless the image must be enlarged."""
     shape = tf.io.extract_jpeg_shape(encoded)[:2]
+    with tf.control_dependencies(check_jpeg(encoded, shape)):
+        encoded = tf.identity(encoded)
     turned = orientation(encoded)
 
     def branch(crop: Callable[..., tf.Tensor], *ratio: int) -> Callable[[], tf.Tensor]:
@@ -69,9 +72,8 @@ def _crop_from_jpeg(
 def _crop_without_resize(encoded: tf.Tensor, shape: tf.Tensor, resize_crop: ResizeCrop, offset: tf.Tensor) -> tf.Tensor:
     """The crop of a JPEG that has the right size already."""
     corner = images.corner_of(shape, resize_crop, offset)
-    with tf.control_dependencies([check_size(tf.cast(shape, tf.int64))]):
-        area = tf.concat([corner, [resize_crop.crop] * 2], 0)
-        return tf.io.decode_and_crop_jpeg(encoded, area, channels=3, dct_method=DCT)
+    area = tf.concat([corner, [resize_crop.crop] * 2], 0)
+    return tf.io.decode_and_crop_jpeg(encoded, area, channels=3, dct_method=DCT)
 
 
 def _crop_with_dct_scaling(
@@ -83,8 +85,7 @@ def _crop_with_dct_scaling(
     scale = tf.cast(available, tf.float32) / tf.cast(size, tf.float32)
     corner = tf.cast(images.corner_of(size, resize_crop, offset), tf.float32)
     first, last = tf.unstack(tf.cast(tf.round(tf.stack([corner, corner + resize_crop.crop]) * scale), tf.int32))
-    with tf.control_dependencies([check_size(tf.cast(shape, tf.int64))]):
-        area = tf.concat([first, last - first], 0)
-        window = tf.io.decode_and_crop_jpeg(encoded, area, channels=3, ratio=ratio, dct_method=DCT)
+    area = tf.concat([first, last - first], 0)
+    window = tf.io.decode_and_crop_jpeg(encoded, area, channels=3, ratio=ratio, dct_method=DCT)
     sampled = tf.raw_ops.ResizeBilinear(images=window[None], size=[resize_crop.crop] * 2, half_pixel_centers=True)
     return tf.cast(tf.round(sampled[0]), tf.uint8)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from alexnet_tf.data.file_crop import crop_from_file
 from alexnet_tf.data.held_out import File, FilesByClass
 from alexnet_tf.data.sampling import Crop, Sampler
-from alexnet_tf.data.sources import Original
+from alexnet_tf.data.sources import Original, check_class_names
 from alexnet_tf.data.undecodable import Example, at_positions, decodable_images
 from alexnet_tf.errors import UserError
 
@@ -29,6 +29,7 @@ class FileSplit:
         labels: int64 (count,).
         read_file: from an index to a file's bytes; raises OSError.
         read_tensor: the same as a TensorFlow function, from an int64 scalar to a string scalar.
+        size_of: from an index to a file's size in bytes; raises OSError.
     """
 
     def __init__(
@@ -37,10 +38,21 @@ class FileSplit:
         labels: npt.NDArray[np.int64],
         read_file: Callable[[int], bytes],
         read_tensor: Callable[[tf.Tensor], tf.Tensor],
+        size_of: Callable[[int], int],
     ) -> None:
         self.names, self.labels, self.count = names, np.asarray(labels, np.int64), len(names)
         self.skipped: set[str] = set()
-        self._read_file, self._read_tensor = read_file, read_tensor
+        self._read_file, self._read_tensor, self._size_of = read_file, read_tensor, size_of
+
+    def sizes(self) -> list[int]:
+        """The size of each file in bytes; -1 for those that are gone."""
+        return [self._size(index) for index in range(self.count)]
+
+    def _size(self, index: int) -> int:
+        try:
+            return self._size_of(index)
+        except OSError:
+            return -1
 
     def originals(self, start: int, stop: int) -> Iterator[Original]:
         """See `ImageFileSplit.originals`."""
@@ -87,12 +99,35 @@ class FileSplit:
         self.skipped.update(self.names[index] for index in indices)
 
 
+def picked(splits: Sequence[FileSplit], picks: Sequence[tuple[int, int]]) -> FileSplit:
+    """A split of the files of others.
+
+    Args:
+        splits: the others.
+        picks: for each file, the number of its split, and its index in there.
+    """
+    sources, indices = (tf.constant(column, tf.int64) for column in zip(*picks, strict=True))
+
+    def read_tensor(index: tf.Tensor) -> tf.Tensor:
+        branches = [functools.partial(split._read_tensor, indices[index]) for split in splits]
+        return tf.switch_case(tf.cast(sources[index], tf.int32), branches)
+
+    return FileSplit(
+        [splits[source].names[index] for source, index in picks],
+        np.array([splits[source].labels[index] for source, index in picks], np.int64),
+        lambda index: splits[picks[index][0]]._read_file(picks[index][1]),
+        read_tensor,
+        lambda index: splits[picks[index][0]]._size_of(picks[index][1]),
+    )
+
+
 def check_classes(by_class: FilesByClass, name: str, form: str) -> None:
     """Checks {class name: files} of the dataset `name`; `form` says what a class looks like.
 
     Raises:
-        UserError: if there are fewer than two classes, or one is empty.
+        UserError: if there are fewer than two classes, one is empty, or its name is not printable.
     """
+    check_class_names(by_class, f"dataset {name!r}")
     if len(by_class) < 2:
         raise UserError(f"dataset must have at least 2 classes, each {form}, got {name!r} with {len(by_class)}")
     empty = [class_name for class_name, files in by_class.items() if not files]

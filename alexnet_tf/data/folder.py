@@ -1,5 +1,6 @@
 """An image folder as a dataset: one subfolder per class."""
 
+import os
 import pathlib
 from collections.abc import Sequence
 
@@ -7,12 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from alexnet_tf.data.file_split import FileSplit, check_classes, flat
-from alexnet_tf.data.held_out import VALIDATION_NAMES, FilesByClass, hold_out
+from alexnet_tf.data.file_split import FileSplit, flat
+from alexnet_tf.data.folder_files import scan
+from alexnet_tf.data.held_out import VALIDATION_NAMES, hold_out
 from alexnet_tf.data.sources import Dataset
 from alexnet_tf.errors import UserError
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
 
 
 def open_folder(name: str, path: str, seed: int) -> Dataset:
@@ -24,34 +24,55 @@ def open_folder(name: str, path: str, seed: int) -> Dataset:
         UserError: if the folder is missing, has fewer than two classes or a class with too few images, or the
             validation set has other classes.
     """
-    root = pathlib.Path(path).expanduser()
-    if not root.is_dir():
-        raise UserError(f"dataset must name an existing folder, got {name!r}")
-    train_root = root / "train" if (root / "train").is_dir() else root
-    by_class = _scan(train_root, name)
-    validation_root = next((root / n for n in VALIDATION_NAMES if train_root != root and (root / n).is_dir()), None)
-    if validation_root:
-        held_out = _scan(validation_root, name)
+    parts = _parts(name, path)
+    if "train" not in parts:
+        raise UserError(
+            f"dataset {name!r} must have a folder train beside {parts['validation'].name}, which alone can only be "
+            "evaluated"
+        )
+    by_class, ignored = scan(parts["train"], name)
+    if "validation" in parts:
+        held_out, more = scan(parts["validation"], name)
+        ignored += more
         if list(held_out) != list(by_class):
             odd = sorted(set(held_out) ^ set(by_class))
             raise UserError(
-                f"dataset {name!r}: {train_root} and {validation_root} must have the same classes, "
-                f"got {', '.join(odd)} in one of them"
+                f"dataset {name!r}: {parts['train']} and {parts['validation']} must have the same classes, "
+                f"got {', '.join(map(repr, odd))} in one of them"
             )
     else:
         by_class, held_out = hold_out(by_class, name, seed)
-    return Dataset(name, tuple(by_class), files_split(*flat(by_class)), files_split(*flat(held_out)))
+    train, validation = files_split(*flat(by_class)), files_split(*flat(held_out))
+    return Dataset(
+        name, tuple(by_class), train, validation, ignored=tuple(ignored), holds_out="validation" not in parts
+    )
 
 
-def _scan(root: pathlib.Path, name: str) -> FilesByClass[str]:
-    """Returns {class name: sorted image paths}; files without an image's suffix are left out."""
-    classes = {
-        entry.name: sorted(str(file) for file in entry.rglob("*") if file.suffix.lower() in SUFFIXES)
-        for entry in sorted(root.iterdir())
-        if entry.is_dir() and not entry.name.startswith(".")
-    }
-    check_classes(classes, name, f"a subfolder of {root} with images ({', '.join(SUFFIXES)})")
-    return classes
+def open_whole_folder(name: str, path: str) -> tuple[Dataset, pathlib.Path, bool]:
+    """Opens all images of a folder, or of its validation folder if it has one, as a validation set.
+
+    Returns:
+        The dataset, the folder that was read, and whether that is the only one.
+    """
+    parts = _parts(name, path)
+    root = parts.get("validation") or parts["train"]
+    by_class, ignored = scan(root, name)
+    split = files_split(*flat(by_class))
+    dataset = Dataset(name, tuple(by_class), split, split, ignored=tuple(ignored), holds_out="validation" not in parts)
+    return dataset, root, len(parts) == 1
+
+
+def _parts(name: str, path: str) -> dict[str, pathlib.Path]:
+    """{"train": folder, "validation": folder} of a dataset, of which one may be missing."""
+    root = pathlib.Path(path).expanduser()
+    if not root.is_dir():
+        raise UserError(f"dataset must name an existing folder, got {name!r}")
+    held_out = next((root / part for part in VALIDATION_NAMES if (root / part).is_dir()), None)
+    if (root / "train").is_dir():
+        return {"train": root / "train"} | ({"validation": held_out} if held_out else {})
+    folders = {entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")}
+    # Among other folders, one of that name is a class.
+    return {"validation": held_out} if held_out and folders <= set(VALIDATION_NAMES) else {"train": root}
 
 
 def files_split(paths: Sequence[str], labels: npt.NDArray[np.int64] | None = None) -> FileSplit:
@@ -59,5 +80,6 @@ def files_split(paths: Sequence[str], labels: npt.NDArray[np.int64] | None = Non
     labels = np.zeros(len(paths), np.int64) if labels is None else labels
     tensor = tf.constant(paths)
     return FileSplit(
-        paths, labels, lambda index: pathlib.Path(paths[index]).read_bytes(), lambda i: tf.io.read_file(tensor[i])
-    )
+        paths, labels, lambda index: pathlib.Path(paths[index]).read_bytes(), lambda i: tf.io.read_file(tensor[i]),
+        lambda index: os.path.getsize(paths[index]),
+    )  # fmt: skip

@@ -6,16 +6,17 @@ lists the files.
 """
 
 import concurrent.futures
+import contextlib
 import dataclasses
-import hashlib
 import os
 import pathlib
 import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from alexnet_tf import storage
-from alexnet_tf.data import records
+from alexnet_tf import locks, storage
+from alexnet_tf.data import description, records
+from alexnet_tf.data.file_list import list_files
 from alexnet_tf.data.prepare_index import write_index
 from alexnet_tf.data.prepare_options import PrepareOptions
 from alexnet_tf.data.prepare_shard import Preparer, ShardPlan, load_index, write_shard
@@ -50,21 +51,22 @@ def prepare(
         UserError: if the dataset has no image files, or `out` cannot be written to or has other contents.
     """
     out = pathlib.Path(out)
-    splits = {name: getattr(dataset, name) for name in records.SPLITS}
+    splits = {name: getattr(dataset, name) for name in description.SPLITS}
     if not all(isinstance(split, ImageFileSplit) for split in splits.values()):
         raise UserError(f"dataset must consist of image files, got {dataset.name!r}")
     plan = {
         "source": dataset.name,
         **dataclasses.asdict(options),
         "class_names": list(dataset.class_names),
-        "files": _fingerprint(dataset),
+        "files": list_files(dataset).digest(),
     }
-    if _init_out(out, plan):
-        shards = [shard for name, split in splits.items() for shard in _shards(split, name, options)]
-        indices = _write_shards(shards, out, options, workers, progress)
-        write_index(dataset, out, plan, indices)
-        shutil.rmtree(out / records.WORK)
-    return storage.read_json(out / records.DESCRIPTION, records.FORMAT_VERSION)
+    with _locked(out):
+        if _init_out(out, plan):
+            shards = [shard for name, split in splits.items() for shard in _shards(split, name, options)]
+            indices = _write_shards(shards, out, options, workers, progress)
+            write_index(dataset, out, plan, indices)
+            shutil.rmtree(out / records.WORK)
+    return storage.read_json(out / records.DESCRIPTION, description.FORMAT_VERSION)
 
 
 def _write_shards(
@@ -86,22 +88,36 @@ def _write_shards(
     return indices
 
 
+@contextlib.contextmanager
+def _locked(out: pathlib.Path) -> Iterator[None]:
+    """Within the context, no other process prepares into `out`, which is created if missing."""
+    with contextlib.ExitStack() as stack:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locks.hold(out / locks.LOCK, f"preparing {str(out)!r}"))
+            for directory in (out, out / records.WORK):
+                if directory.is_dir():
+                    storage.sweep(directory)
+        except OSError as error:
+            raise UserError(f"out must be a folder that can be written to, got {str(out)!r}: {error}") from error
+        yield
+
+
 def _init_out(out: pathlib.Path, plan: dict[str, Any]) -> bool:
-    """Creates the directory or checks that it has this plan; returns whether anything is left to do."""
+    """Checks that the directory is empty or has this plan; returns whether anything is left to do."""
     work = out / records.WORK
     plan_file, finished = work / PLAN, out / records.DESCRIPTION
     try:
-        out.mkdir(parents=True, exist_ok=True)
         known = plan_file if plan_file.is_file() else finished
-        if not known.is_file() and any(entry.name != records.WORK for entry in out.iterdir()):
+        if not known.is_file() and any(entry.name not in (records.WORK, locks.LOCK) for entry in out.iterdir()):
             raise UserError(f"out must be an empty folder, or contain this prepared dataset, got {str(out)!r}")
         if known.is_file():
-            _refuse_other(out, storage.read_json(known, records.FORMAT_VERSION), plan)
+            _refuse_other(out, storage.read_json(known, description.FORMAT_VERSION), plan)
         if finished.is_file():
             shutil.rmtree(work, ignore_errors=True)
             return False
         work.mkdir(exist_ok=True)
-        storage.write_json(plan_file, plan, records.FORMAT_VERSION)
+        storage.write_json(plan_file, plan, description.FORMAT_VERSION)
     except OSError as error:
         raise UserError(f"out must be a folder that can be written to, got {str(out)!r}: {error}") from error
     return True
@@ -117,17 +133,6 @@ def _refuse_other(out: pathlib.Path, before: dict[str, Any], plan: dict[str, Any
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _fingerprint(dataset: Dataset) -> str:
-    """A hash of the counts, and of names and labels where they are known: it changes with the set of images."""
-    digest = hashlib.sha256()
-    for split in (dataset.train, dataset.validation):
-        digest.update(str(split.count).encode())
-        if split.names is not None and split.labels is not None:
-            for name, label in zip(split.names, split.labels, strict=True):
-                digest.update(f"{name}\0{label}\0".encode())
-    return digest.hexdigest()
 
 
 def _shards(split: ImageFileSplit, name: str, options: PrepareOptions) -> Iterator[ShardPlan]:

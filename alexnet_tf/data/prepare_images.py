@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from alexnet_tf.data import decoding, images
 from alexnet_tf.data.prepare_options import PrepareOptions
+from alexnet_tf.data.reasons import reason
 from alexnet_tf.data.sources import Original
 from alexnet_tf.data.statistics import Sums
 
@@ -39,10 +40,12 @@ class Preparer:
     def __call__(self, originals: Iterable[Original]) -> Chunk:
         chunk, squares = Chunk(), []
         for original in originals:
+            encoded = None
             try:
-                record, image = (tensor.numpy() for tensor in self._prepare(tf.constant(original.read())))
+                encoded = original.read()
+                record, image = (tensor.numpy() for tensor in self._prepare(tf.constant(encoded)))
             except (OSError, tf.errors.InvalidArgumentError) as error:
-                chunk.skipped.append((original.name, reason(error)))
+                chunk.skipped.append((original.name, reason(error, encoded)))
                 continue
             chunk.records.append(record or image.tobytes())
             chunk.index.append((original.name, original.label))
@@ -64,15 +67,3 @@ def _to_record(options: PrepareOptions) -> Callable[[tf.Tensor], tuple[tf.Tensor
         return record, decoding.decode(record)
 
     return to_record
-
-
-def reason(error: Exception) -> str:
-    """Why a file was skipped, in a few words."""
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    message = getattr(error, "message", str(error))
-    if "assertion failed" in message:
-        return "too many pixels, or too narrow: " + message.rsplit("[", 1)[-1].split("]")[0]
-    if "Unknown image file format" in message:
-        return "not a JPEG, PNG, GIF or BMP image"
-    return "damaged: " + message.split("\n")[0].split("[[")[0].strip()

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from alexnet_tf import storage
-from alexnet_tf.data import records
+from alexnet_tf.data import description, records
 from alexnet_tf.data.sources import Dataset
 from alexnet_tf.data.statistics import Sums
 from alexnet_tf.errors import UserError
@@ -24,16 +24,17 @@ def write_index(dataset: Dataset, out: pathlib.Path, plan: dict[str, Any], indic
     Raises:
         UserError: if a split has no readable image.
     """
-    by_split = {name: [index for index in indices if index["split"] == name] for name in records.SPLITS}
+    by_split = {name: [index for index in indices if index["split"] == name] for name in description.SPLITS}
     splits = {name: _write_split(dataset, out, name, parts) for name, parts in by_split.items()}
     sums = Sums()
     for index in by_split["train"]:
         sums.merge(Sums(int(index["count"]), index["pixels"], index["products"]))
     sums.statistics().save(out / records.STATISTICS)
     skipped = [(index["split"], *row) for index in indices for row in index["skipped"]]
+    skipped += [(records.NO_SPLIT, *row) for row in dataset.ignored]
     lines = ["\t".join(" ".join(str(field).split()) for field in row) + "\n" for row in skipped]
     storage.write_text(out / records.SKIPPED, "".join(lines))
-    storage.write_json(out / records.DESCRIPTION, {**plan, "splits": splits}, records.FORMAT_VERSION)
+    storage.write_json(out / records.DESCRIPTION, {**plan, "splits": splits}, description.FORMAT_VERSION)
 
 
 def _write_split(dataset: Dataset, out: pathlib.Path, name: str, indices: list[dict[str, Any]]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from alexnet_tf.data import records
+from alexnet_tf.data import description
 from alexnet_tf.errors import UserError
 
 MAXIMA = {"size": 4096, "quality": 100, "shard_size": 1_000_000}
@@ -30,8 +30,8 @@ class PrepareOptions:
     shard_size: int = 4096
 
     def __post_init__(self) -> None:
-        if self.format not in records.FORMATS:
-            raise UserError(f"format must be one of {', '.join(records.FORMATS)}, got {self.format!r}")
+        if self.format not in description.FORMATS:
+            raise UserError(f"format must be one of {', '.join(description.FORMATS)}, got {self.format!r}")
         for name, maximum in MAXIMA.items():
             if not 1 <= getattr(self, name) <= maximum:
                 raise UserError(f"{name} must be from 1 to {maximum}, got {getattr(self, name)}")

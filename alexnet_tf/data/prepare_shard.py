@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import dataclasses
+import errno
 import itertools
 import json
 import os
@@ -95,7 +96,31 @@ def _writer(file: pathlib.Path) -> Any:
     # Imported here because it defines absl flags of its own.
     from array_record.python.array_record_module import ArrayRecordWriter
 
-    return ArrayRecordWriter(str(file), "group_size:1,uncompressed")
+    return _RecordWriter(ArrayRecordWriter(str(file), "group_size:1,uncompressed"))
+
+
+class _RecordWriter:
+    """An ArrayRecord writer that raises OSError, as files do, where the library says only that writing failed."""
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+
+    def write(self, record: bytes) -> None:
+        with _os_errors():
+            self._writer.write(record)
+
+    def close(self) -> None:
+        with _os_errors():
+            self._writer.close()
+
+
+@contextlib.contextmanager
+def _os_errors() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        # Of several clauses the last says why, e.g. that no space is left.
+        raise OSError(errno.EIO, str(error).split(" [")[0]) from error
 
 
 def _in_order(pool: concurrent.futures.Executor, preparer: Preparer, originals: Iterator[Original]) -> Iterator[Chunk]:

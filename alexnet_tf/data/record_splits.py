@@ -5,7 +5,7 @@ import functools
 import itertools
 import pathlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +14,9 @@ import tensorflow as tf
 from alexnet_tf.data import images
 from alexnet_tf.data.file_crop import crop_from_file
 from alexnet_tf.data.indexed_split import Example, IndexedSplit
+from alexnet_tf.data.record_files import RecordFiles, Shards
 from alexnet_tf.data.sampling import Crop, Sampler
 from alexnet_tf.errors import UserError
-
-# (file, number of images) of each shard.
-Shards = Sequence[tuple[pathlib.Path, int]]
 
 
 class _Records(IndexedSplit):
@@ -34,7 +32,15 @@ class _Records(IndexedSplit):
 
     @functools.cached_property
     def _name_list(self) -> list[str]:
-        return self._names.read_text().splitlines()
+        try:
+            names = self._names.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{self._names} cannot be read: {error}; prepare the dataset again") from error
+        if len(names) != self.count:
+            raise UserError(
+                f"{self._names} must have {self.count:,} lines, got {len(names):,}; prepare the dataset again"
+            )
+        return names
 
     @property
     def names(self) -> Sequence[str]:
@@ -58,14 +64,11 @@ class JpegRecords(_Records):
         self._shards = shards
 
     @functools.cached_property
-    def _source(self) -> Any:
-        # Imported here because it defines absl flags of its own.
-        from array_record.python.array_record_data_source import ArrayRecordDataSource
-
-        return ArrayRecordDataSource([_ArrayRecordShard(str(file), 0, count, count) for file, count in self._shards])
+    def _source(self) -> RecordFiles:
+        return RecordFiles(self._shards)
 
     def _records_at(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
-        return np.array(self._source.__getitems__(indices.tolist()), object)
+        return np.array(self._source.read(indices.tolist()), object)
 
     def _fetch(self, indices: tf.Tensor) -> Example:
         record = tf.numpy_function(self._records_at, [indices], tf.string)
@@ -74,15 +77,6 @@ class JpegRecords(_Records):
     def _load(self, example: Example, crop: Crop) -> Example:
         image = crop_from_file(example["record"], crop.resize_crop, example["offset"], crop.exact)
         return {"image": image, "label": example["label"], "weight": tf.ones([])}
-
-
-class _ArrayRecordShard(NamedTuple):
-    """The interface of ArrayRecord's file instructions; with it, the reader need not open every shard to count."""
-
-    filename: str
-    skip: int
-    take: int
-    examples_in_shard: int
 
 
 class RawSquares(_Records):

@@ -7,25 +7,23 @@ DIR/train.npy                         label of each image, int32
 DIR/train.txt                         name of each image in the source dataset, one per line
 DIR/validation…                       the same for the validation set
 DIR/statistics.npz                    of the training images as stored
-DIR/skipped.tsv                       split, name and reason of each file that was skipped
+DIR/skipped.tsv                       split, name and reason of each file that was skipped; "-" for what is no file
 """
 
 import pathlib
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from alexnet_tf import storage
+from alexnet_tf.data.description import SPLITS, SUFFIX_OF, Description, read_description
+from alexnet_tf.data.record_files import allow_open_files
 from alexnet_tf.data.record_splits import JpegRecords, RawSquares
 from alexnet_tf.data.sources import Dataset
 from alexnet_tf.data.statistics import Statistics
 from alexnet_tf.errors import UserError
 
 DESCRIPTION, STATISTICS, SKIPPED, WORK = "dataset.json", "statistics.npz", "skipped.tsv", ".partial"
-FORMAT_VERSION = 1
-SPLITS = ("train", "validation")
-SUFFIX_OF = {"jpeg": "array_record", "raw": "raw"}
-FORMATS = tuple(SUFFIX_OF)
+NO_SPLIT = "-"
 
 
 def shard_name(split: str, number: int, shards: int, image_format: str) -> str:
@@ -43,17 +41,30 @@ def open_records(name: str, path: str, seed: int) -> Dataset:
     if not (root / DESCRIPTION).is_file():
         state = "is not finished: rerun its alexnet-tf prepare" if (root / WORK).is_dir() else "is not one"
         raise UserError(f"dataset must name the folder of a prepared dataset, got {name!r}, which {state}")
-    description = storage.read_json(root / DESCRIPTION, FORMAT_VERSION)
+    description = read_description(root / DESCRIPTION)
+    allow_open_files(sum(len(description.shards[split]) for split in SPLITS))
     train, validation = (_split(root, split, description) for split in SPLITS)
-    return Dataset(name, tuple(description["class_names"]), train, validation, Statistics.load(root / STATISTICS))
+    return Dataset(name, description.class_names, train, validation, Statistics.load(root / STATISTICS))
 
 
-def _split(root: pathlib.Path, split: str, description: dict[str, Any]) -> JpegRecords | RawSquares:
-    labels, names = np.load(root / f"{split}.npy"), root / f"{split}.txt"
-    shards = [(root / shard["file"], shard["count"]) for shard in description["splits"][split]["shards"]]
+def _split(root: pathlib.Path, split: str, description: Description) -> JpegRecords | RawSquares:
+    shards = [(root / file, count) for file, count in description.shards[split]]
     for file, _ in shards:
         if not file.is_file():
             raise UserError(f"{file} is missing: prepare the dataset again")
-    if description["format"] == "jpeg":
+    count, classes = sum(count for _, count in shards), len(description.class_names)
+    labels, names = _labels(root / f"{split}.npy", count, classes), root / f"{split}.txt"
+    if description.image_format == "jpeg":
         return JpegRecords(shards, labels, names)
-    return RawSquares(shards, labels, names, description["size"])
+    return RawSquares(shards, labels, names, description.size)
+
+
+def _labels(file: pathlib.Path, count: int, classes: int) -> npt.NDArray[np.int32]:
+    try:
+        labels = np.load(file)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{file} cannot be read: {error}; prepare the dataset again") from error
+    valid = isinstance(labels, np.ndarray) and labels.shape == (count,) and labels.dtype.kind == "i"
+    if not (valid and count and 0 <= labels.min() and labels.max() < classes):
+        raise UserError(f"{file} must be {count:,} labels from 0 to {classes - 1}: prepare the dataset again")
+    return labels

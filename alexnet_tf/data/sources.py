@@ -1,7 +1,8 @@
 """Datasets of labeled images: the interface to drawn figures, files in folders and tars, prepared records, and TFDS."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -10,6 +11,10 @@ import tensorflow as tf
 
 from alexnet_tf.data.sampling import Crop, Sampler
 from alexnet_tf.data.statistics import Statistics
+from alexnet_tf.errors import UserError
+
+# Unicode's control characters and separators of lines; and what is left of a file name that is not UTF-8.
+_CONTROLS = ("Cc", "Zl", "Zp", "Cs")
 
 
 class Split(Protocol):
@@ -75,6 +80,12 @@ class Dataset:
         train: the training set.
         validation: the validation set.
         statistics: of the training images, if they are stored with the dataset.
+        ignored: (name, reason) of what looks like an image file and is in no split, e.g. a pipe.
+        holds_out: whether the validation set was taken from the training images, for want of one.
+
+    Raises:
+        UserError: if the name of a class has control characters, which would shift lines of files, or change what a
+            terminal shows.
     """
 
     name: str
@@ -82,6 +93,18 @@ class Dataset:
     train: Split
     validation: Split
     statistics: Statistics | None = None
+    ignored: tuple[tuple[str, str], ...] = ()
+    holds_out: bool = False
+
+    def __post_init__(self) -> None:
+        check_class_names(self.class_names, f"dataset {self.name!r}")
+
+
+def check_class_names(class_names: Iterable[str], where: str) -> None:
+    """Raises UserError, which begins with `where`, if the name of a class has characters that cannot be printed."""
+    for class_name in class_names:
+        if any(unicodedata.category(character) in _CONTROLS for character in class_name):
+            raise UserError(f"{where}: names of classes must be printable, got {class_name!r}")
 
 
 def name_of(split: Split, part: str, index: int) -> str:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import os
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -82,9 +84,27 @@ class Statistics:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Statistics":
-        """Reads a file that `save` wrote."""
-        with np.load(path) as arrays:
-            return cls(arrays["mean_image"], arrays["eigenvalues"], arrays["eigenvectors"], int(arrays["count"]))
+        """Reads a file that `save` wrote.
+
+        Raises:
+            UserError: if it is damaged, or not such a file.
+        """
+        try:
+            with np.load(path) as arrays:
+                loaded = cls(*(arrays[key] for key in ("mean_image", "eigenvalues", "eigenvectors", "count")))
+        except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+            raise UserError(
+                f"{str(path)!r} must be statistics that alexnet-tf wrote, and cannot be read: {error}"
+            ) from error
+        side = loaded.mean_image.shape[0] if loaded.mean_image.ndim else 0
+        expected = {"mean_image": (side, side, 3), "eigenvalues": (3,), "eigenvectors": (3, 3), "count": ()}
+        for name, shape in expected.items():
+            array = getattr(loaded, name)
+            if not side or array.shape != shape or array.dtype.kind not in "fi" or not np.isfinite(array).all():
+                raise UserError(
+                    f"{str(path)!r} must have {name} of finite numbers {shape}, got {array.dtype} {array.shape}"
+                )
+        return dataclasses.replace(loaded, count=int(loaded.count))
 
 
 @dataclasses.dataclass

@@ -29,15 +29,18 @@ def open_tar(name: str, path: str, seed: int) -> Dataset:
         UserError: if there is no such file, it is not an uncompressed tar, or it has fewer than two classes.
     """
     root = pathlib.Path(path).expanduser()
-    train = root / TRAIN if root.is_dir() else root
-    if not train.is_file():
+    file = root / TRAIN if root.is_dir() else root
+    if not file.is_file():
         raise UserError(f"dataset must name a tar file, or a folder with {TRAIN}, got {name!r}")
-    by_class = _classes(train, name)
-    if root.is_dir() and (root / VALIDATION).is_file():
-        held_out = _validation(root, tuple(by_class), name)
+    by_class = _classes(file, name)
+    holds_out = not (root.is_dir() and (root / VALIDATION).is_file())
+    train: FilesByClass[Member] = by_class
+    held_out: FilesByClass[Member]
+    if holds_out:
+        train, held_out = hold_out(by_class, name, seed)
     else:
-        by_class, held_out = hold_out(by_class, name, seed)
-    return Dataset(name, tuple(by_class), _split(by_class), _split(held_out))
+        held_out = _validation(root, tuple(by_class), name)
+    return Dataset(name, tuple(by_class), _split(train), _split(held_out), holds_out=holds_out)
 
 
 def _classes(tar: pathlib.Path, name: str) -> FilesByClass[Member]:
@@ -101,7 +104,7 @@ def _split(by_class: FilesByClass[Member]) -> FileSplit:
     def read_tensor(index: tf.Tensor) -> tf.Tensor:
         return tf.ensure_shape(tf.numpy_function(read_or_nothing, [index], tf.string), [])
 
-    return FileSplit([file.name for file in files], labels, read, read_tensor)
+    return FileSplit([file.name for file in files], labels, read, read_tensor, lambda index: files[index].size)
 
 
 @functools.cache

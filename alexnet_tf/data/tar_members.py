@@ -37,11 +37,14 @@ def members(tar: pathlib.Path, dataset: str, offset: int = 0, size: int | None =
         UserError: if it is not a tar, or truncated.
     """
     with open(tar, "rb") as file:
+        end = os.fstat(file.fileno()).st_size if size is None else offset + size
         view = file if size is None else cast(BinaryIO, _View(file, offset, size))
         try:
             with tarfile.open(fileobj=view, mode="r:") as archive:
                 for info in archive:
                     if info.isfile():
+                        if offset + info.offset_data + info.size > end:
+                            raise tarfile.ReadError(f"{info.name} is longer than the tar")
                         yield Member(info.name, tar, offset + info.offset_data, info.size)
         except tarfile.TarError as error:
             raise UserError(f"dataset {dataset!r} must be a complete tar file, got {str(tar)!r}: {error}") from error

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 
-from alexnet_tf.data.datasets import open_dataset
+from alexnet_tf.data.parts import VALIDATION, is_same, open_part, select
 from alexnet_tf.data.sources import Dataset
 from alexnet_tf.errors import UserError
 from alexnet_tf.evaluation.ensembles import EnsembleMetrics, evaluate_ensemble
@@ -24,17 +24,22 @@ def evaluate_paths(
     batch_size: int = BATCH_SIZE,
     views: int = 1,
     progress: Callable[[int], Callable[[int], None]] = lambda total: lambda examples: None,
+    part: str | None = None,
+    announce: Callable[[Dataset, str], None] = lambda dataset, taken: None,
 ) -> Metrics | EnsembleMetrics:
     """Evaluates a network, or the mean of several, on held-out images.
 
     Args:
         paths: what `open_predictor` opens, one for each network.
-        dataset: name of another dataset with the same classes; the runs' own validation set if not given.
+        dataset: name of another dataset with the same classes; the runs' own if not given.
         best: True for the checkpoints with the lowest top-1 validation error instead of the newest.
         weights: as for `evaluate_ensemble`; with several networks only.
         batch_size: images at a time.
         views: 1 for the central crop, or 10 for the views of section 4.1.
         progress: called with the number of images; returns a function that is called with the number so far.
+        part: "train", "validation" or "all". If not given: the validation set of a dataset that has one or that a run
+            was trained on, and all of any other.
+        announce: called with the dataset, whose validation set is what will be evaluated, and what that is in words.
 
     Returns:
         `Metrics` of one network, `EnsembleMetrics` of several.
@@ -47,18 +52,22 @@ def evaluate_paths(
         raise UserError(f"ensemble_weights must be given with several networks only, got {len(paths)}")
     runs = {path: load_run(path, best) for path in paths if is_run(path)}
     predictors = [runs[path].predictor() if path in runs else open_predictor(path) for path in paths]
-    opened = _open_dataset(dataset, list(runs.values()))
+    opened, taken = _open_dataset(dataset, part, list(runs.values()))
     check_classes(predictors[0], opened)
+    announce(opened, taken)
     update = progress(opened.validation.count)
     if len(predictors) == 1:
         return evaluate(predictors[0], opened, batch_size, views, update)
     return evaluate_ensemble(predictors, opened.validation, weights, batch_size, views, update)
 
 
-def _open_dataset(name: str | None, runs: list[Run]) -> Dataset:
-    """The named dataset, or the one that all runs have in common."""
+def _open_dataset(name: str | None, part: str | None, runs: list[Run]) -> tuple[Dataset, str]:
+    """The named dataset, or the one that all runs have in common, with the part to evaluate as its validation set."""
     if name:
-        return open_dataset(name, runs[0].recipe.dataset_seed if runs else 0)
+        trained = next((run for run in runs if is_same(run.recipe.dataset, name)), None)
+        if trained:
+            return select(trained.dataset, part or VALIDATION)
+        return open_part(name, part, runs[0].recipe.dataset_seed if runs else 0)
     if not runs:
         raise UserError("dataset must be given to evaluate exports without a run")
     for run in runs:
@@ -67,17 +76,20 @@ def _open_dataset(name: str | None, runs: list[Run]) -> Dataset:
                 "networks must hold out the same images, or dataset must name images that none was trained on, got "
                 f"{_origin(runs[0])} and {_origin(run)}"
             )
-    return runs[0].dataset
+    return select(runs[0].dataset, part or VALIDATION)
 
 
 def _same_validation(run: Run, other: Run) -> bool:
     if run.recipe.dataset != other.recipe.dataset:
         return False
-    if run.recipe.dataset_seed == other.recipe.dataset_seed or run.recipe.dataset.startswith(FIXED_VALIDATION):
+    if run.recipe.dataset.startswith(FIXED_VALIDATION):
         return True
-    # A dataset with a validation set of its own does not depend on the seed.
+    # Names, where they are known: seeds have no effect on a dataset with a validation set of its own, and a run that
+    # accepted a changed dataset holds out what it held out before.
     names = run.dataset.validation.names
-    return names is not None and names == other.dataset.validation.names
+    if names is None:
+        return run.recipe.dataset_seed == other.recipe.dataset_seed
+    return list(names) == list(other.dataset.validation.names or ())
 
 
 def _origin(run: Run) -> str:

@@ -1,25 +1,29 @@
 """Exports a network: writes every format into a hidden directory, compares it with Keras, then moves all into place."""
 
+import contextlib
 import dataclasses
 import os
 import pathlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from alexnet_tf import locks, storage
 from alexnet_tf.errors import UserError
 from alexnet_tf.exporting import manifest, saved_model
 from alexnet_tf.exporting.formats import DEFAULT_FORMATS, FORMATS, Options, check_formats
 from alexnet_tf.exporting.model_card import model_card
 from alexnet_tf.exporting.parity import Parity, check_parity
+from alexnet_tf.exporting.replacing import replace_directory
 from alexnet_tf.inference.keras_predictor import KerasPredictor
 from alexnet_tf.inference.manifest import CARD, LABELS, MANIFEST, TEST_IMAGE, VERSION, read_manifest
 from alexnet_tf.inference.predictor import InputPreprocessing
-from alexnet_tf.storage import write_json
+from alexnet_tf.inference.saving import save_errors
+from alexnet_tf.storage import write_bytes, write_json, write_text
 
 
 def export(
@@ -47,6 +51,7 @@ def export(
     Raises:
         UserError: on an unknown format, a missing package, no image, or an `out` that cannot be written or that holds
             anything but an export.
+        SaveError: if a file cannot be written; nothing is exported, a previous export stays.
         ParityError: if a format differs too much from Keras; nothing is exported, a previous export stays.
     """
     out = pathlib.Path(out).absolute()
@@ -54,36 +59,44 @@ def export(
     if not len(images):
         raise UserError("images must hold at least one image to compare on, got none")
     options = Options(images if calibration is None else calibration, ten_views)
-    partial, previous = _beside(out, "partial"), _beside(out, "previous")
-    partial.mkdir()
-    try:
-        rows = _write_all(predictor, partial, formats, images, options, about or {})
-        if out.exists():
-            out.rename(previous)
-        partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    shutil.rmtree(previous, ignore_errors=True)
+    partial = _beside(out, "partial")
+    with _locked(out):
+        partial.mkdir()
+        try:
+            rows = _write_all(predictor, partial, formats, images, options, about or {})
+            with save_errors(out):
+                replace_directory(out, partial, _beside(out, "previous"))
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     return rows
 
 
 def check_export(out: str | os.PathLike, formats: Sequence[str]) -> None:
     """Raises UserError, before any long work, if `export` could not write these formats to `out`."""
+    storage.check_no_globs("out", out)
     check_formats(formats)
     out = pathlib.Path(out).absolute()
     if out.exists() and not _is_export(out) and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"out must be a new or empty directory or a previous export, got {str(out)!r}")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        if not out.exists() and _beside(out, "previous").exists():
-            _beside(out, "previous").rename(out)  # An earlier export was interrupted between its two renames.
-        for name in ("partial", "previous"):
-            if _beside(out, name).exists():
-                shutil.rmtree(_beside(out, name))
-        _beside(out, "partial").mkdir()
-        _beside(out, "partial").rmdir()
+        with _locked(out):
+            _beside(out, "partial").mkdir()
+            _beside(out, "partial").rmdir()
     except OSError as error:
         raise UserError(f"out must be in a directory that can be written to, got {str(out)!r}: {error}") from error
+
+
+@contextlib.contextmanager
+def _locked(out: pathlib.Path) -> Iterator[None]:
+    """Within the context, no other process exports to `out`; what a killed one left is removed."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with locks.hold(_beside(out, "lock"), f"exporting to {str(out)!r}"):
+        partial, previous = _beside(out, "partial"), _beside(out, "previous")
+        if not out.exists() and previous.exists():
+            previous.rename(out)  # Killed between two renames, see `replace_directory`.
+        for leftover in (partial, previous):
+            storage.remove(leftover)
+        yield
 
 
 def _beside(out: pathlib.Path, name: str) -> pathlib.Path:
@@ -112,14 +125,16 @@ def _write_all(
     rows = []
     for name in formats:
         form = FORMATS[name]
-        form.write(predictor, directory / form.file, options)
+        with save_errors(directory / form.file):
+            form.write(predictor, directory / form.file, options)
         exported = form.open(directory / form.file, predictor.class_names, sizes)
         rows.append(check_parity(name, directory / form.file, exported, predictor, images))
-    (directory / LABELS).write_text(manifest.labels_text(predictor.class_names), encoding="utf-8")
-    (directory / TEST_IMAGE).write_bytes(tf.io.encode_png(images[0]).numpy())
+    write_text(directory / LABELS, manifest.labels_text(predictor.class_names))
+    write_bytes(directory / TEST_IMAGE, tf.io.encode_png(images[0]).numpy())
     signatures = saved_model.tensor_names(directory) if "saved_model" in formats else {}
     parity = [dataclasses.asdict(row) for row in rows]
     fields = manifest.manifest_fields(predictor, parity, len(images), signatures, about, directory)
-    (directory / CARD).write_text(model_card(fields), encoding="utf-8")
+    write_text(directory / CARD, model_card(fields))
     write_json(directory / MANIFEST, fields, VERSION)
+    read_manifest(directory)  # Raises for sizes that no reader would accept, before a previous export is replaced.
     return rows

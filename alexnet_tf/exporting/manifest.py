@@ -1,6 +1,5 @@
 """Writes `manifest.json`, the description of an export for programs; `alexnet_tf.inference.manifest` reads it."""
 
-import hashlib
 import importlib.metadata
 import pathlib
 import platform
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from alexnet_tf.data import decoding
+from alexnet_tf.inference.integrity import files_below, sha256_of
 from alexnet_tf.inference.keras_predictor import KerasPredictor
 from alexnet_tf.inference.manifest import CARD, MANIFEST, TEST_IMAGE
 from alexnet_tf.inference.predictor import InputPreprocessing, Predictor
@@ -86,14 +86,8 @@ def expected_prediction(predictor: Predictor, encoded: bytes) -> dict[str, Any]:
 
 def file_entries(directory: pathlib.Path) -> dict[str, dict[str, str | int]]:
     """{path inside the directory: its hash and size} of all files but the manifest and the model card."""
-    files = {file.relative_to(directory).as_posix(): file for file in sorted(directory.rglob("*")) if file.is_file()}
     return {
         name: {"sha256": sha256_of(file), "bytes": file.stat().st_size}
-        for name, file in files.items()
+        for name, file in files_below(directory).items()
         if name not in (MANIFEST, CARD)
     }
-
-
-def sha256_of(file: pathlib.Path) -> str:
-    """The SHA-256 of a file in hexadecimal digits; empty if there is no such file."""
-    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""

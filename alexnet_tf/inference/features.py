@@ -11,9 +11,10 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from alexnet_tf.data.sources import Split, name_of
-from alexnet_tf.errors import SaveError, UserError
+from alexnet_tf.errors import UserError
 from alexnet_tf.inference.predict_split import predict_split
 from alexnet_tf.inference.predictor import Predictor
+from alexnet_tf.inference.saving import save_errors
 from alexnet_tf.storage import atomic_write
 
 SUFFIXES = (".npz", ".tfrecord")
@@ -114,22 +115,13 @@ def _writing_tfrecord(path: pathlib.Path, class_names: Sequence[str] | None) -> 
                 values["label"] = tf.train.Feature(int64_list=tf.train.Int64List(value=[label]))
                 values["class"] = _bytes(class_names[label])
             example = tf.train.Example(features=tf.train.Features(feature=values))
-            with _save_errors(path):
+            with save_errors(path):
                 writer.write(example.SerializeToString())
 
     writer = tf.io.TFRecordWriter(str(path))
     yield write
-    with _save_errors(path):
+    with save_errors(path):
         writer.close()
-
-
-@contextlib.contextmanager
-def _save_errors(path: pathlib.Path) -> Iterator[None]:
-    """Turns the errors of TensorFlow's writer into SaveError: a full disk and a quota raise different ones."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        raise SaveError(f"{str(path)!r} cannot be written: {error.message}") from error
 
 
 def _bytes(text: str) -> tf.train.Feature:

@@ -7,14 +7,17 @@ import pathlib
 import re
 from typing import Any
 
+from alexnet_tf.data.sources import check_class_names
 from alexnet_tf.errors import UserError
 from alexnet_tf.inference.predictor import InputPreprocessing
 from alexnet_tf.storage import read_json
 
 MANIFEST, CARD, LABELS, TEST_IMAGE = "manifest.json", "model_card.md", "labels.txt", "test_image.png"
 VERSION = 1
-# Far beyond any AlexNet; larger numbers would only make a reader run out of memory.
-MAX_SIDE, MAX_CLASSES = 4096, 1_000_000
+# Beyond any AlexNet. An image with sides of 1:100 takes 1.3 GB while its shorter side is resized to 1024 pixels.
+MAX_SIDE, MAX_CLASSES = 1024, 100_000
+# Of the file; a thousand classes and a dozen files take 100 kB.
+MAX_BYTES = 16_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,11 +65,15 @@ def read_manifest(directory: str | os.PathLike) -> Manifest:
     file = pathlib.Path(directory) / MANIFEST
     if not file.is_file():
         raise UserError(f"{str(directory)!r} must hold an export: it has no {MANIFEST}")
+    if file.stat().st_size > MAX_BYTES:
+        raise UserError(f"{str(file)!r} must have at most {MAX_BYTES:,} bytes, got {file.stat().st_size:,}")
     fields = _Fields(str(file), read_json(file, VERSION))
     resize = fields.integer("resize", 1, MAX_SIDE)
     preprocessing = InputPreprocessing(resize, fields.integer("crop", 1, resize))
     class_names = fields.strings("classes", MAX_CLASSES)
+    check_class_names(class_names, fields.where)
     formats = tuple(row.string("format") for row in fields.objects("parity"))
+    fields.check("parity", bool(formats), "a list of at least one format")
     test = fields.object("test")
     labels, probabilities = test.strings("labels", len(class_names)), test.fractions("probabilities")
     test.check("labels", set(labels) <= set(class_names), "some of the classes")
@@ -96,7 +103,7 @@ class _Fields:
     def check(self, name: str, valid: bool, rule: str) -> None:
         """Raises UserError that names the field and the rule unless `valid`."""
         if not valid:
-            raise UserError(f"{self.where}: {name} must be {rule}, got {str(self.values.get(name))[:100]}")
+            raise UserError(f"{self.where}: {name} must be {rule}, got {repr(self.values.get(name))[:100]}")
 
     def integer(self, name: str, least: int, most: int) -> int:
         value = self.values.get(name)

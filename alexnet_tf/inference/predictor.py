@@ -2,6 +2,7 @@
 
 import abc
 import dataclasses
+import errno
 import functools
 import os
 import pathlib
@@ -14,11 +15,10 @@ import tensorflow as tf
 
 from alexnet_tf.data import images as image_functions
 from alexnet_tf.data.file_crop import crop_from_file
-from alexnet_tf.data.folder import SUFFIXES
+from alexnet_tf.data.folder_files import SUFFIXES
 from alexnet_tf.data.images import ResizeCrop
+from alexnet_tf.data.reasons import reason
 from alexnet_tf.errors import UserError
-
-UNDECODABLE = "not a JPEG, PNG, GIF or BMP image"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,13 +136,16 @@ class Predictor(abc.ABC):
             float32 (classes,), the probability of each class.
 
         Raises:
-            UserError: if the bytes are not a JPEG, PNG, GIF or BMP image.
+            UserError: if the bytes are not a JPEG, PNG, GIF or BMP image, or the network gives NaN.
         """
         try:
             pixels = self.preprocessing.pixels(encoded)
         except tf.errors.InvalidArgumentError as error:
-            raise UserError(UNDECODABLE) from error
-        return self.compiled(pixels[None]).numpy()[0]
+            raise UserError(reason(error, encoded)) from error
+        probabilities = self.compiled(pixels[None]).numpy()[0]
+        if not np.isfinite(probabilities).all():
+            raise UserError(f"{self.name!r} gives probabilities that are not numbers: its weights are damaged")
+        return probabilities
 
     def predict_files(self, paths: Sequence[str | os.PathLike]) -> Iterator[FilePrediction]:
         """Labels image files, and the image files in directories, one after the other.
@@ -154,11 +157,18 @@ class Predictor(abc.ABC):
         """
         for file in [file for path in paths for file in _files_at(pathlib.Path(path))]:
             try:
-                yield FilePrediction(str(file), self.predict(file.read_bytes()), None)
+                yield FilePrediction(str(file), self.predict(_read(file)), None)
             except OSError as error:
                 yield FilePrediction(str(file), None, error.strerror)
             except UserError as error:
                 yield FilePrediction(str(file), None, str(error))
+
+
+def _read(file: pathlib.Path) -> bytes:
+    """The bytes of a file; to read a pipe or a device might never end."""
+    if file.exists() and not file.is_file() and not file.is_dir():
+        raise OSError(errno.EINVAL, "not a regular file")
+    return file.read_bytes()
 
 
 def _files_at(path: pathlib.Path) -> list[pathlib.Path]:

@@ -45,8 +45,9 @@ def AlexNet(  # noqa: N802 - a constructor by convention, as in keras.applicatio
         include_top: whether to build the dense layers. Without them the output is the last pooled feature map, (batch,
             6, 6, 256) at the preset's own input size, or what `pooling` makes of it.
         weights: None for random initialization; `"imagenet"` for the published weights of `caffe`, `caffenet` and
-            `torchvision`; or the path of a `.caffemodel`, `.pth` or `.weights.h5` file, or of the workdir of a finished
-            run. Layers that do not fit keep their random initialization, with a warning that names them.
+            `torchvision`; or the path, `https://` or `hf://` address of a weight file (`.caffemodel`, `.npy`, `.onnx`,
+            `.pth`, `.safetensors` or `.weights.h5`), or the workdir of a finished run. Layers that do not fit keep
+            their random initialization, with a warning that names them.
         input_tensor: Keras tensor to use as the input image, e.g. the output of `keras.Input` or of other layers.
         input_shape: (height, width, channels); None for the preset's own size. Height and width may be None without
             the top.

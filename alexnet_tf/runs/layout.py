@@ -4,6 +4,7 @@ from alexnet_tf.models.pretrained.load import RUN_WEIGHTS
 
 RECIPE = "recipe.json"  # The resolved recipe.
 CLASSES = "classes.json"  # The class names, in the order of the network's outputs.
+FILES = "files.json.gz"  # Names, labels and sizes of the dataset's files, by which a resumed run notices changes.
 STATISTICS = "statistics.npz"  # Mean image and colors of the training set.
 METRICS = "metrics.jsonl"  # One line of numbers per logging interval and validation.
 LOG = "train.log"  # Messages for people.

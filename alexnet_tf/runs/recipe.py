@@ -1,6 +1,7 @@
 """A recipe: how to train, as data. A run stores its resolved recipe as `recipe.json` in its workdir."""
 
 import dataclasses
+import math
 import os
 import pathlib
 from typing import Any
@@ -23,6 +24,8 @@ FORMAT_VERSION = 1  # Of recipe.json.
 # Photographs are resized to 256 pixels for a network of 227; other sizes keep the proportion.
 _RESIZE_TO_CROP = 256 / 227
 _PRESET = "the preset's"
+# Of a small folder an epoch is a few steps, after which a validation and its checkpoint take longer than the training.
+_LEAST_INTERVAL = 50
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,8 +78,9 @@ class Recipe:
     )  # fmt: skip
     dropout: float | None = field(None, "network", "rate of both dropout layers", at_least=0, below=1, if_none=_PRESET)
     weights: str | None = field(
-        None, "network", "pretrained weights to fine-tune with a new last layer: imagenet, a .caffemodel, .pth or "
-        ".weights.h5 file, or the workdir of a run, whose network, input size and mean image are used too",
+        None, "network", "pretrained weights to fine-tune with a new last layer: imagenet, a weight file "
+        "(.caffemodel, .npy, .onnx, .pth, .safetensors, .weights.h5), or the workdir of a run, whose network, input "
+        "size and mean image are used too",
         if_none="random initialization",
     )  # fmt: skip
     freeze_through: str = field(
@@ -158,8 +162,8 @@ class Recipe:
         None, "data", "training images for the mean image and the color axes", at_least=1, if_none="all"
     )
     evaluate_every: int | None = field(
-        None, "run", "interval of validations, in steps; each saves a checkpoint", at_least=1, if_none="an epoch",
-        may_change=True,
+        None, "run", "interval of validations, in steps; each saves a checkpoint", at_least=1,
+        if_none=f"whole epochs, at least {_LEAST_INTERVAL} steps", may_change=True,
     )  # fmt: skip
     seed: int = field(0, "run", "seed of initial weights, data order, augmentation and built-in data", at_least=0)
     data_seed: int | None = field(
@@ -236,6 +240,11 @@ class Recipe:
     def steps_per_epoch(self, examples: int) -> int:
         """The number of full batches in an epoch, at least 1."""
         return max(1, examples // self.batch_size)
+
+    def validation_interval(self, examples: int) -> int:
+        """Steps between validations for a training set of that many examples: `evaluate_every`, or whole epochs."""
+        epoch = self.steps_per_epoch(examples)
+        return self.evaluate_every or epoch * math.ceil(_LEAST_INTERVAL / epoch)
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the recipe as JSON."""

@@ -1,19 +1,20 @@
 """A run: a trained network with all that is needed to use it, and the directory that holds it."""
 
+import contextlib
 import dataclasses
 import functools
 import json
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from alexnet_tf import storage
-from alexnet_tf.data import datasets
+from alexnet_tf import locks, storage
+from alexnet_tf.data.file_list import FileList
 from alexnet_tf.data.pipeline import read_split
 from alexnet_tf.data.sources import Dataset
 from alexnet_tf.data.statistics import Statistics
@@ -23,9 +24,11 @@ from alexnet_tf.inference.predictor import InputPreprocessing
 from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.precision import policy
 from alexnet_tf.models.presets import get_preset
+from alexnet_tf.models.pretrained.weight_file import WeightFile, check_finite
 from alexnet_tf.runs import fields, layout
 from alexnet_tf.runs.checkpoints import restore_newest
 from alexnet_tf.runs.recipe import Recipe, read_recipe
+from alexnet_tf.runs.run_dataset import open_run_dataset
 
 RESULT_VERSION = 1  # Of result.json.
 
@@ -66,8 +69,8 @@ class Run:
 
     @functools.cached_property
     def dataset(self) -> Dataset:
-        """The dataset that the run was trained on."""
-        return datasets.open_dataset(self.recipe.dataset, self.recipe.dataset_seed)
+        """The dataset that the run was trained on; what it held out is the validation set."""
+        return open_run_dataset(self.recipe, self.workdir)
 
     @property
     def about(self) -> dict[str, str | int]:
@@ -129,8 +132,9 @@ def load_run(workdir: str | os.PathLike, best: bool = False) -> Run:
         best: use the checkpoint with the lowest top-1 validation error instead.
 
     Raises:
-        UserError: if there is no run, or it has no such checkpoint yet.
+        UserError: if there is no run, it has no such checkpoint yet, or its weights are not finite.
     """
+    storage.check_no_globs("workdir", workdir)
     workdir = pathlib.Path(workdir)
     if not is_run(workdir):
         raise UserError(f"workdir must hold a run of alexnet-tf train, got {str(workdir)!r}")
@@ -141,29 +145,51 @@ def load_run(workdir: str | os.PathLike, best: bool = False) -> Run:
         raise UserError(
             f"workdir must have a checkpoint in {directory.name}/, got {str(workdir)!r}, which has none yet"
         )
+    layers = {layer.name: layer.get_weights() for layer in model.layers}
+    check_finite(WeightFile(layers, channels_first=False), directory)
     return Run(recipe, class_names, Statistics.load(workdir / layout.STATISTICS), model, workdir)
 
 
-def init_workdir(workdir: str | os.PathLike, recipe: Recipe, class_names: Sequence[str]) -> None:
-    """Writes recipe and class names into a new workdir, or checks that an existing one is of the same run.
+@contextlib.contextmanager
+def locked_workdir(workdir: str | os.PathLike) -> Iterator[None]:
+    """Within the context, no other process trains in a workdir, which is created if missing.
 
     Raises:
-        UserError: if the workdir cannot be written to, holds other files, or holds a run with another recipe or other
-            classes.
+        UserError: if the workdir holds other files or cannot be written to, or another process trains in it.
     """
     workdir = pathlib.Path(workdir)
     _refuse_other_files(workdir)
-    try:
-        (workdir / layout.CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-        probe = workdir / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise UserError(f"workdir must be writable, got {str(workdir)!r}: {error}") from error
+    with contextlib.ExitStack() as stack:
+        try:
+            (workdir / layout.CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locks.hold(workdir / locks.LOCK, f"training in {str(workdir)!r}"))
+            storage.sweep(workdir)
+        except OSError as error:
+            raise UserError(f"workdir must be writable, got {str(workdir)!r}: {error}") from error
+        yield
+
+
+def init_workdir(
+    workdir: str | os.PathLike, recipe: Recipe, class_names: Sequence[str], files: FileList | None = None
+) -> None:
+    """Writes recipe and class names into a new workdir, or checks that an existing one is of the same run.
+
+    Args:
+        workdir: an existing directory.
+        recipe: the resolved recipe.
+        class_names: in the order of the network's outputs.
+        files: the dataset's list of files to store, see `run_dataset.check_unchanged`.
+
+    Raises:
+        UserError: if the workdir holds a run with another recipe or other classes.
+    """
+    workdir = pathlib.Path(workdir)
     if is_run(workdir):
         _refuse_other_run(workdir, recipe, class_names)
         if read_recipe(workdir) != recipe:  # A run that is extended is not finished any more.
             (workdir / layout.RESULT).unlink(missing_ok=True)
+    if files:
+        files.save(workdir / layout.FILES)
     storage.write_text(workdir / layout.CLASSES, json.dumps(class_names) + "\n")
     recipe.save(workdir / layout.RECIPE)
 

@@ -8,7 +8,8 @@ from typing import Any
 from alexnet_tf.data.statistics import Statistics
 from alexnet_tf.errors import UserError
 from alexnet_tf.models.presets import get_preset
-from alexnet_tf.models.pretrained.load import published_preset
+from alexnet_tf.models.pretrained.load import READERS
+from alexnet_tf.models.pretrained.sources import is_address, published_preset
 from alexnet_tf.models.specs import Dropout
 from alexnet_tf.runs import fields, layout
 from alexnet_tf.runs.recipe import Recipe, read_recipe
@@ -55,10 +56,10 @@ def source_fields(weights: str, workdir: str | os.PathLike | None, overrides: Ma
             return {name: getattr(begun, name) for name in (*NETWORK, "dropout")}
     if weights == "imagenet" or "preset" in overrides:
         return {}
-    if not pathlib.Path(weights).is_file():
+    if not is_address(weights) and not pathlib.Path(weights).is_file():
         raise UserError(
-            "weights must be 'imagenet', a .caffemodel, .pth or .weights.h5 file, or the workdir of a run, "
-            f"got {weights!r}"
+            f"weights must be 'imagenet', a {', '.join(READERS)} file, its address, or the workdir of a run, got "
+            f"{weights!r}"
         )
     preset = published_preset(weights)
     if preset is None:

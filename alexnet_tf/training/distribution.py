@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -42,7 +43,7 @@ def make_strategy(
     """
     fields.one_of("strategy", name, STRATEGIES)
     # Workers come first: they must be connected before TensorFlow is used for anything else.
-    if name == "multi_worker" or (name == "auto" and _several_workers()):
+    if _is_multi_worker(name):
         return _multi_worker(devices, settings or {})
     gpus = tf.config.list_logical_devices("GPU")
     available = gpus or tf.config.list_logical_devices("CPU")
@@ -77,6 +78,40 @@ def detecting_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
             raise
         reason = " ".join(error.message.split())[:200]
         raise LostWorkerError(f"Lost a worker. Restart all workers to resume. ({reason})") from error
+
+
+def wait_for_others(strategy: tf.distribute.Strategy) -> None:
+    """Waits until every worker has come here."""
+    if strategy.cluster_resolver is None:
+        return
+
+    def count() -> tf.Tensor:
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(tf.ones, args=([],)), axis=None)
+
+    tf.function(count, autograph=False)().numpy()
+
+
+def end_worker(name: str) -> None:
+    """Ends this process with exit code 0 if it is one of several workers, after `wait_for_others`.
+
+    An ordinary end takes TensorFlow a while, in which each worker reports the end of another as a crash. Worker 0, to
+    which the others are connected, ends last.
+
+    Args:
+        name: of the strategy, as for `make_strategy`.
+    """
+    if not _is_multi_worker(name):
+        return
+    resolver = _resolver()
+    if resolver.task_id == 0:
+        rendezvous.wait_for_end(resolver.cluster_spec().as_dict()[resolver.task_type][1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _is_multi_worker(name: str) -> bool:
+    return name == "multi_worker" or (name == "auto" and _several_workers())
 
 
 def _several_workers() -> bool:

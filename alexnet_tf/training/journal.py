@@ -10,6 +10,14 @@ import tensorflow as tf
 from alexnet_tf.runs import layout
 from alexnet_tf.runs.metrics_log import append_metrics
 
+# TensorBoard sorts groups by name, and opens on the first: loss, errors and learning rate, before layers and speed.
+_SPEED = ("images_per_second", "step_seconds", "input_seconds", "compute_seconds", "memory_mb")
+
+
+def tag(metric: str) -> str:
+    """TensorBoard's tag for a metric."""
+    return f"speed/{metric}" if metric in _SPEED else f"metrics/{metric}"
+
 
 class Journal:
     """Records metrics and messages of a run; does nothing in workers that are not the chief.
@@ -53,7 +61,7 @@ class Journal:
             return
         with self.events(kind).as_default(step=step):
             for name, value in metrics.items():
-                tf.summary.scalar(name, value)
+                tf.summary.scalar(tag(name), value)
         self.events(kind).flush()
         row = {"kind": kind, "step": step, "epoch": step / self._steps_per_epoch, "time": time.time(), **metrics}
         append_metrics(self._workdir, row)

@@ -1,5 +1,6 @@
 """The training loop: `train_and_evaluate` and everything around the steps."""
 
+import contextlib
 import dataclasses
 import math
 import os
@@ -11,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from alexnet_tf import storage
-from alexnet_tf.data import datasets, pipeline
+from alexnet_tf.data import pipeline
 from alexnet_tf.data.augmentation import Augmentation
 from alexnet_tf.data.sampling import Shard
 from alexnet_tf.data.sources import Dataset
@@ -22,11 +23,18 @@ from alexnet_tf.runs import layout
 from alexnet_tf.runs.checkpoints import Checkpoints, candidates
 from alexnet_tf.runs.progress import Progress
 from alexnet_tf.runs.recipe import Recipe
-from alexnet_tf.runs.run import RESULT_VERSION, Run, build_model, init_workdir
+from alexnet_tf.runs.run import RESULT_VERSION, Run, build_model, init_workdir, is_run, locked_workdir
+from alexnet_tf.runs.run_dataset import check_unchanged, open_run_dataset
 from alexnet_tf.runs.run_statistics import load_or_compute_statistics
 from alexnet_tf.training import profiling
 from alexnet_tf.training.diagnosis import StuckLoss, class_balance
-from alexnet_tf.training.distribution import detecting_lost_workers, device_kind, is_chief, make_strategy
+from alexnet_tf.training.distribution import (
+    detecting_lost_workers,
+    device_kind,
+    is_chief,
+    make_strategy,
+    wait_for_others,
+)
 from alexnet_tf.training.fine_tuning import describe, freeze, load_pretrained
 from alexnet_tf.training.hardest_examples import HardestExamples
 from alexnet_tf.training.interruption import Interrupted, Stop, StopRequested, stopping_gracefully
@@ -62,24 +70,31 @@ def train_and_evaluate(recipe: Recipe, workdir: str | os.PathLike, options: Opti
         LostWorkerError: if another worker is gone; the last checkpoint is kept.
         SaveError: if a file cannot be written; earlier checkpoints are kept.
     """
+    storage.check_no_globs("workdir", workdir)
     workdir = pathlib.Path(workdir)
     strategy = make_strategy(options.strategy, options.devices, dataclasses.asdict(recipe))
     keras.utils.set_random_seed(recipe.seed)
-    dataset = datasets.open_dataset(recipe.dataset, recipe.dataset_seed)
-    profiling.check(options.profile, recipe.total_steps(dataset.train.count))
-    with detecting_lost_workers(strategy):
+    # The lock of a run that exists comes first, so that a second process ends at once.
+    exists, chief = is_run(workdir), is_chief(strategy)
+    with locked_workdir(workdir) if exists and chief else contextlib.nullcontext(), detecting_lost_workers(strategy):
+        dataset = open_run_dataset(recipe, workdir)
+        files = check_unchanged(dataset, workdir, options.accept_changed_data)
+        profiling.check(options.profile, recipe.total_steps(dataset.train.count))
         with strategy.scope():
             model = build_model(recipe, len(dataset.class_names), recipe.precision)
         # The weights are loaded before the workdir is created: if they cannot be, there is no run.
         resumes = bool(candidates(workdir / layout.CHECKPOINTS))
         misfits = load_pretrained(model, recipe) if recipe.weights and not resumes else {}
         freeze(model, recipe.freeze_through)
-        if is_chief(strategy):
-            init_workdir(workdir, recipe, dataset.class_names)
-        statistics = load_or_compute_statistics(recipe, workdir, dataset, is_chief(strategy))
-        trainer = Trainer(Run(recipe, dataset.class_names, statistics, model, workdir), dataset, strategy, options)
-        with stopping_gracefully(trainer.stop):
-            return trainer.finish(misfits)
+        with locked_workdir(workdir) if chief and not exists else contextlib.nullcontext():
+            if chief:
+                init_workdir(workdir, recipe, dataset.class_names, files)
+            statistics = load_or_compute_statistics(recipe, workdir, dataset, chief)
+            trainer = Trainer(Run(recipe, dataset.class_names, statistics, model, workdir), dataset, strategy, options)
+            with stopping_gracefully(trainer.stop):
+                metrics = trainer.finish(misfits)
+                wait_for_others(strategy)
+                return metrics
 
 
 class Trainer:
@@ -206,7 +221,7 @@ class Trainer:
 
     def _write_results(self, metrics: Metrics) -> None:
         workdir = self._run.workdir
-        with storage.atomic_write(workdir / layout.WEIGHTS) as partial:
+        with storage.atomic_write(workdir / layout.WEIGHTS, size=4 * self._run.model.count_params()) as partial:
             self._run.model.save_weights(partial)
         storage.write_json(workdir / layout.RESULT, dataclasses.asdict(metrics), RESULT_VERSION)
         if self._run.recipe.weights:

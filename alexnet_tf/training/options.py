@@ -39,6 +39,10 @@ class Options:
     checkpoint_minutes: float = field(
         15.0, "run", "maximum time between checkpoints, in minutes; each validation saves one too", at_least=0
     )
+    accept_changed_data: bool = field(
+        False, "data", "resume although files of the dataset were added, removed or changed; held-out images stay held "
+        "out",
+    )  # fmt: skip
     profile: range | None = None
 
     def __post_init__(self) -> None:

@@ -52,6 +52,22 @@ def meet(
                 )
 
 
+def wait_for_end(addresses: Sequence[str], timeout_seconds: float = 10) -> None:
+    """Waits until no process listens at any of some addresses, or the time is over."""
+    deadline = time.monotonic() + timeout_seconds
+    while time.monotonic() < deadline and any(map(_answers, addresses)):
+        time.sleep(_PAUSE_SECONDS / 4)
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 class _Server(socketserver.ThreadingTCPServer):
     """Answers the greeting of every other worker with this worker's.
 

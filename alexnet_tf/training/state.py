@@ -36,6 +36,7 @@ class TrainingState:
         recipe = run.recipe
         self._recipe, self._model = recipe, run.model
         self.steps_per_epoch, self.total_steps = recipe.steps_per_epoch(examples), recipe.total_steps(examples)
+        self._validation_interval = recipe.validation_interval(examples)
         with strategy.scope():
             self._optimizer = build_optimizer(recipe)
             self._optimizer.build(run.model.trainable_variables)
@@ -67,15 +68,10 @@ class TrainingState:
         """Counts steps as done."""
         self._step.assign_add(steps)
 
-    @property
-    def validation_interval(self) -> int:
-        """Steps between validations."""
-        return self._recipe.evaluate_every or self.steps_per_epoch
-
     def needs_validation(self) -> bool:
         """Whether a validation is due at this step and was not completed: a run can be stopped in the middle of one."""
         step = self.step
-        due = step % self.validation_interval == 0 or step == self.total_steps
+        due = step % self._validation_interval == 0 or step == self.total_steps
         return due and step != int(self._validated.numpy())
 
     def record_validation(self, top1_error: float) -> bool:
@@ -89,7 +85,7 @@ class TrainingState:
 
     def next_stop(self) -> int:
         """The step up to which training continues unchanged: a validation, the end of color noise, or the last step."""
-        step, every = self.step, self.validation_interval
+        step, every = self.step, self._validation_interval
         noise_end = (self._recipe.color_noise_end_epoch or 0) * self.steps_per_epoch
         stops = (self.total_steps, (step // every + 1) * every, noise_end)
         return min(stop for stop in stops if stop > step)

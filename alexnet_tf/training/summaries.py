@@ -1,7 +1,6 @@
 """What a run writes to TensorBoard besides the journal's scalars: layers, images, graph and hyperparameters."""
 
 import contextlib
-import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 
@@ -16,11 +15,16 @@ from alexnet_tf.models import cost
 from alexnet_tf.plotting import answers, kernels, sheets
 from alexnet_tf.runs.recipe import Recipe
 from alexnet_tf.training.hardest_examples import HardestExamples
-from alexnet_tf.training.journal import Journal
+from alexnet_tf.training.journal import Journal, tag
 from alexnet_tf.training.layer_probe import HISTOGRAMS, SCALARS, LayerProbe, LayerValues
 from alexnet_tf.training.loss_scale import LossScale
 
 METRICS = ("top1_error", "top5_error", "loss")
+# The fields that people tune, in the order of TensorBoard's columns.
+HYPERPARAMETERS = (
+    "learning_rate", "batch_size", "optimizer", "schedule", "epochs", "steps", "weight_decay", "dropout", "preset",
+    "width", "image_size", "initialization", "weights", "freeze_through", "label_smoothing", "precision", "seed",
+)  # fmt: skip
 # The augmented images that are shown.
 _SHOWN = 32
 
@@ -60,7 +64,7 @@ class Summaries:
             tf.summary.graph(_graph(self._model))
             hp.hparams_config(
                 hparams=[hp.HParam(name) for name in hyperparameters],
-                metrics=[hp.Metric(name, group="validation", display_name=name) for name in METRICS],
+                metrics=[hp.Metric(tag(name), group="validation", display_name=name) for name in METRICS],
             )
             hp.hparams(hyperparameters)
         events.close()
@@ -84,8 +88,8 @@ class Summaries:
             _write_scalars(values)
             for kind in HISTOGRAMS:
                 for layer, array in values[kind].items():
-                    tf.summary.histogram(f"{kind}/{layer}", array)
-            tf.summary.image("conv1_kernels", image[None], description="One tower below the other; gray is 0.")
+                    tf.summary.histogram(f"network_{kind}/{layer}", array)
+            tf.summary.image("pictures/conv1_kernels", image[None], description="One tower below the other; gray is 0.")
 
     def write_hardest(self, step: int, hardest: HardestExamples | None) -> None:
         """Writes the hardest examples of a validation as one image, if there are any."""
@@ -95,14 +99,14 @@ class Summaries:
         with self._events("validation", step):
             description = "Lowest probability of the true class first. Bars: the five most probable; orange is true."
             image = sheets.sheet(drawn, columns=4, gap=12)
-            tf.summary.image("hardest_examples", image[None], description=description)
+            tf.summary.image("pictures/hardest_examples", image[None], description=description)
 
     def _write_augmented(self) -> None:
         images = image_functions.add_mean(self._probe.inputs()[:_SHOWN], self._mean).numpy()
         sheet = sheets.sheet([sheets.enlarged(image, min_width=64) for image in images], columns=8, gap=6)
         with self._events("train", 0):
             description = "The first training images as the network gets them, with the mean added back."
-            tf.summary.image("augmented", sheet[None], description=description)
+            tf.summary.image("pictures/augmented", sheet[None], description=description)
 
     @contextlib.contextmanager
     def _events(self, kind: str, step: int) -> Iterator[None]:
@@ -115,16 +119,13 @@ class Summaries:
 def _write_scalars(values: LayerValues) -> None:
     for kind in SCALARS:
         for layer, value in values[kind].items():
-            tf.summary.scalar(f"{kind}/{layer}", value)
+            tf.summary.scalar(f"network_{kind}/{layer}", value)
 
 
 def _hyperparameters(recipe: Recipe) -> dict[str, bool | int | float | str]:
-    """The recipe's fields as HParams takes them: without None and empty tuples."""
-    return {
-        name: value if isinstance(value, bool | int | float | str) else str(value)
-        for name, value in dataclasses.asdict(recipe).items()
-        if value is not None and value != ()
-    }
+    """The recipe's fields that people tune, as HParams takes them: without None."""
+    values = {name: getattr(recipe, name) for name in HYPERPARAMETERS}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _graph(model: keras.Model) -> tf.compat.v1.GraphDef:

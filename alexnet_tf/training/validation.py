@@ -63,7 +63,8 @@ class Validation:
             f"step {step}: validation loss {metrics.loss:.3f}, top-1 error {metrics.top1_error:.2%}, "
             f"top-5 error {metrics.top5_error:.2%}, {metrics.examples:,} images"
         )
-        skipped = sorted(self._dataset.train.skipped | self._dataset.validation.skipped)
+        ignored = {name for name, _ in self._dataset.ignored}
+        skipped = sorted(self._dataset.train.skipped | self._dataset.validation.skipped | ignored)
         if skipped:
             files = "1 file" if len(skipped) == 1 else f"{len(skipped)} files"
             print(f"{files} skipped, not a readable image: {', '.join(skipped[:NAMED])}", file=sys.stderr)

@@ -12,64 +12,40 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
 from alexnet_tf.errors import UserError
+from alexnet_tf.models.pretrained.protobuf import Field, Schema, message_class
+from alexnet_tf.models.pretrained.weight_file import WeightFile
 
-_Field = descriptor_pb2.FieldDescriptorProto
-
-# message: (field, number, type or message, repeated)
-_SCHEMA: dict[str, list[tuple[str, int, Any, bool]]] = {
-    "BlobShape": [("dim", 1, _Field.TYPE_INT64, True)],
+_SCHEMA: Schema = {
+    "BlobShape": [("dim", 1, Field.TYPE_INT64, True)],
     "Blob": [
-        ("num", 1, _Field.TYPE_INT32, False),
-        ("channels", 2, _Field.TYPE_INT32, False),
-        ("height", 3, _Field.TYPE_INT32, False),
-        ("width", 4, _Field.TYPE_INT32, False),
-        ("data", 5, _Field.TYPE_BYTES, False),
+        ("num", 1, Field.TYPE_INT32, False),
+        ("channels", 2, Field.TYPE_INT32, False),
+        ("height", 3, Field.TYPE_INT32, False),
+        ("width", 4, Field.TYPE_INT32, False),
+        ("data", 5, Field.TYPE_BYTES, False),
         ("shape", 7, "BlobShape", False),
-        ("double_data", 8, _Field.TYPE_BYTES, False),
+        ("double_data", 8, Field.TYPE_BYTES, False),
     ],
-    "V1Layer": [("name", 4, _Field.TYPE_STRING, False), ("blobs", 6, "Blob", True)],
-    "Layer": [("name", 1, _Field.TYPE_STRING, False), ("blobs", 7, "Blob", True)],
+    "V1Layer": [("name", 4, Field.TYPE_STRING, False), ("blobs", 6, "Blob", True)],
+    "Layer": [("name", 1, Field.TYPE_STRING, False), ("blobs", 7, "Blob", True)],
     "Net": [
-        ("name", 1, _Field.TYPE_STRING, False),
+        ("name", 1, Field.TYPE_STRING, False),
         ("layers", 2, "V1Layer", True),
         ("layer", 100, "Layer", True),
     ],
 }
 
-
-def _net_class() -> Any:
-    """Makes the message class of a whole file from the schema."""
-    file = descriptor_pb2.FileDescriptorProto(name="alexnet_tf/caffe.proto", package="alexnet_tf", syntax="proto2")
-    for name, fields in _SCHEMA.items():
-        message = file.message_type.add(name=name)
-        for field_name, number, kind, repeated in fields:
-            label = _Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL
-            field = message.field.add(name=field_name, number=number, label=label)
-            if isinstance(kind, str):
-                field.type, field.type_name = _Field.TYPE_MESSAGE, f".alexnet_tf.{kind}"
-            else:
-                field.type = kind
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("alexnet_tf.Net"))
+Net = message_class("alexnet_tf_caffe", _SCHEMA, "Net")
 
 
-Net = _net_class()
-
-
-def read_caffemodel(path: str | os.PathLike) -> dict[str, list[npt.NDArray[np.float32]]]:
-    """Returns the arrays of each layer, in Caffe's layout.
+def read_caffemodel(path: str | os.PathLike) -> WeightFile:
+    """Reads float32 arrays in Caffe's layout.
 
     Args:
         path: of a `.caffemodel` file; V1 layers (field `layers`) or newer ones (`layer`).
-
-    Returns:
-        From layer name to a list of float32 arrays: kernels (out, in / groups, height, width) or
-        (out, in), then biases (out,).
 
     Raises:
         UserError: if the file is not a `.caffemodel`, is truncated, or declares sizes that it does not hold.
@@ -87,7 +63,7 @@ def read_caffemodel(path: str | os.PathLike) -> dict[str, list[npt.NDArray[np.fl
     }
     if not arrays:
         raise UserError(f"weights must contain layers with weights, got {str(path)!r}, which has none")
-    return arrays
+    return WeightFile(arrays, channels_first=True, bgr=True)
 
 
 def _array(blob: Any, layer: str, path: str | os.PathLike) -> npt.NDArray[np.float32]:

@@ -61,8 +61,9 @@ def fit(
         else:
             misfits[layer] = given
     _check_convolutions(misfits, source)
-    for number, (layer, values) in enumerate(fitting.items()):
-        if bgr and number == 0:
+    first = next(layer for layer in model.layers if layer.weights)
+    for layer, values in fitting.items():
+        if bgr and layer is first:
             values = [values[0][:, :, ::-1], *values[1:]]
         layer.set_weights(values)
     reasons = {layer.name: SHAPE_MISMATCH if given else NOT_IN_FILE for layer, given in misfits.items()}

@@ -1,64 +1,33 @@
 """Loads published weights, weight files and the weights of finished runs into a model."""
 
-import dataclasses
-import hashlib
 import os
 import pathlib
 from collections.abc import Callable, Collection
-from typing import Any
 
 import keras
 
 from alexnet_tf.errors import UserError
 from alexnet_tf.models.pretrained.caffe import read_caffemodel
+from alexnet_tf.models.pretrained.download import download
 from alexnet_tf.models.pretrained.fit import fit
 from alexnet_tf.models.pretrained.keras_h5 import read_weights_h5
-from alexnet_tf.models.pretrained.pytorch import read_pth
+from alexnet_tf.models.pretrained.npy import read_npy
+from alexnet_tf.models.pretrained.onnx_file import read_onnx
+from alexnet_tf.models.pretrained.pth import read_pth
+from alexnet_tf.models.pretrained.safetensors_file import read_safetensors
+from alexnet_tf.models.pretrained.sources import PUBLISHED, is_address, source_of
+from alexnet_tf.models.pretrained.weight_file import WeightFile, check_finite
 
 # In the workdir of a finished run of `alexnet-tf train`.
 RUN_WEIGHTS = "model.weights.h5"
-READERS: dict[str, Callable[[pathlib.Path], dict[str, Any]]] = {
+READERS: dict[str, Callable[[pathlib.Path], WeightFile]] = {
     ".caffemodel": read_caffemodel,
+    ".npy": read_npy,
+    ".onnx": read_onnx,
     ".pth": read_pth,
+    ".safetensors": read_safetensors,
     ".weights.h5": read_weights_h5,
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Published:
-    """A file of published weights.
-
-    Attributes:
-        url: where to download it.
-        digest: (hash algorithm, hexadecimal digest or its beginning).
-    """
-
-    url: str
-    digest: tuple[str, str]
-
-    @property
-    def file(self) -> str:
-        """The file's name."""
-        return self.url.rpartition("/")[2]
-
-
-PUBLISHED = {
-    "caffe": Published(
-        "http://dl.caffe.berkeleyvision.org/bvlc_alexnet.caffemodel",
-        ("sha1", "9116a64c0fbe4459d18f4bb6b56d647b63920377"),
-    ),
-    "caffenet": Published(
-        "http://dl.caffe.berkeleyvision.org/bvlc_reference_caffenet.caffemodel",
-        ("sha1", "4c8d77deb20ea792f84eb5e6d0a11ca0a8660a46"),
-    ),
-    "torchvision": Published("https://download.pytorch.org/models/alexnet-owt-7be5be79.pth", ("sha256", "7be5be79")),
-}
-
-
-def published_preset(path: str | os.PathLike) -> str | None:
-    """The preset whose published weights have the name of this file, or None."""
-    name = pathlib.Path(path).name
-    return next((preset for preset, published in PUBLISHED.items() if published.file == name), None)
 
 
 def load_weights(
@@ -68,8 +37,8 @@ def load_weights(
 
     Args:
         model: `keras.Model` made by `AlexNet`.
-        weights: `"imagenet"` for the preset's published weights; or the path of a `.caffemodel`, `.pth` or
-            `.weights.h5` file, or of the workdir of a finished run.
+        weights: `"imagenet"` for the preset's published weights; or the path or address (see `sources.source_of`) of a
+            file with one of the suffixes in `READERS`; or the path of the workdir of a finished run.
         preset_name: name of the model's preset.
         fresh: names of layers to leave unchanged whether theirs fit or not.
 
@@ -82,44 +51,58 @@ def load_weights(
     Warns:
         alexnet_tf.models.pretrained.fit.WeightsWarning: with the layers that were left unchanged.
     """
-    path = fetch(preset_name) if weights == "imagenet" else pathlib.Path(weights)
-    if path.is_dir():
-        path = path / RUN_WEIGHTS
-    suffix = next((suffix for suffix in READERS if path.name.endswith(suffix)), None)
-    if suffix is None:
-        raise UserError(
-            "weights must be None, 'imagenet', a .caffemodel, .pth or .weights.h5 file, or the workdir of a finished "
-            f"run, got {str(weights)!r}"
-        )
+    path = find_weights(weights, preset_name)
+    file = read_weights(path)
+    return fit(model, file.layers, str(path), channels_first=file.channels_first, bgr=file.bgr, fresh=fresh)
+
+
+def find_weights(weights: str | os.PathLike, preset_name: str) -> pathlib.Path:
+    """The path of the weight file that `weights` stands for; see `load_weights`. Weights on a server are downloaded."""
+    if weights == "imagenet":
+        return fetch(preset_name)
+    if is_address(weights):
+        source = source_of(str(weights))
+        _suffix(source.file, weights)
+        return download([source], str(weights))
+    path = pathlib.Path(weights)
+    return path / RUN_WEIGHTS if path.is_dir() else path
+
+
+def read_weights(path: pathlib.Path) -> WeightFile:
+    """Reads a weight file; nothing in it is executed, and no more memory is used than a few times its size.
+
+    Raises:
+        UserError: if it has no suffix of `READERS`, cannot be read, is damaged, or has weights that are not finite.
+    """
+    suffix = _suffix(path.name, path)
+    if path.exists() and not path.is_file():
+        raise UserError(f"weights must be a readable file, got {str(path)!r}: it is not a regular file")
     try:
-        arrays = READERS[suffix](path)
+        file = READERS[suffix](path)
     except OSError as error:
-        raise UserError(f"weights must be a readable file, got {str(weights)!r}: {error}") from error
-    bgr = suffix == ".caffemodel"
-    return fit(model, arrays, str(path), channels_first=suffix != ".weights.h5", bgr=bgr, fresh=fresh)
+        raise UserError(f"weights must be a readable file, got {str(path)!r}: {error}") from error
+    check_finite(file, path)
+    return file
+
+
+def _suffix(name: str, weights: str | os.PathLike) -> str:
+    """The suffix that tells a file's reader; raises UserError if there is none."""
+    suffix = next((suffix for suffix in READERS if name.endswith(suffix)), None)
+    if suffix is None:
+        *others, last = READERS
+        raise UserError(
+            f"weights must be None, 'imagenet', a file or address that ends in {', '.join(others)} or {last}, or the "
+            f"workdir of a finished run, got {str(weights)!r}"
+        )
+    return suffix
 
 
 def fetch(preset_name: str) -> pathlib.Path:
-    """The path of a preset's published weights, downloaded once into Keras' cache, with their digest checked.
+    """The path of a preset's published weights, downloaded once into Keras' cache from the first source that answers.
 
     Raises:
-        UserError: if none were published, or they cannot be downloaded, or their digest is wrong.
+        UserError: if none were published, or no source has them.
     """
     if preset_name not in PUBLISHED:
         raise UserError(f"weights='imagenet' needs one of the presets {', '.join(PUBLISHED)}, got {preset_name!r}")
-    published = PUBLISHED[preset_name]
-    try:
-        path = pathlib.Path(keras.utils.get_file(published.file, published.url, cache_subdir="models"))
-    except Exception as error:  # get_file raises a bare Exception for any network problem.
-        raise UserError(
-            f"weights='imagenet' cannot be downloaded: {error}. Download {published.url} elsewhere, then pass its path "
-            "as weights, or put it into ~/.keras/models"
-        ) from error
-    algorithm, expected = published.digest
-    digest = hashlib.new(algorithm, path.read_bytes()).hexdigest()
-    if not digest.startswith(expected):
-        raise UserError(
-            f"weights in {path} are not the published file: {algorithm} must be {expected}, got {digest}. Delete the "
-            "file to download it again"
-        )
-    return path
+    return download(PUBLISHED[preset_name], "imagenet")

@@ -34,7 +34,7 @@ def save_weights(model: keras.Model, preset: Preset, path: str | os.PathLike) ->
     """
     name = pathlib.Path(path).name
     if name.endswith(".weights.h5"):
-        with storage.atomic_write(path) as partial:
+        with storage.atomic_write(path, size=4 * model.count_params()) as partial:
             model.save_weights(partial)
     elif name.endswith(".safetensors"):
         names = {ours: theirs for theirs, ours in TORCHVISION_LAYERS.items()} if preset.name == "torchvision" else {}

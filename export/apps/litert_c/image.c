@@ -38,16 +38,19 @@ static size_t number(const uint8_t* bytes, int count, bool lowest_first) {
   return value;
 }
 
-// EXIF is a TIFF file: a header that says where the first directory lies, which has 12 bytes an entry.
+// EXIF is a TIFF file: a header that says where the first directory lies, which has 12 bytes an entry. Only one SHORT or
+// LONG of that directory counts: the directory of the thumbnail has a tag of its own.
 static int orientation_in_tiff(const uint8_t* tiff, size_t size) {
-  if (size < 8) return 1;
+  enum { TAG = 0x0112, SHORT = 3, LONG = 4, ENTRY = 12 };
+  if (size < 8 || (memcmp(tiff, "II*\0", 4) != 0 && memcmp(tiff, "MM\0*", 4) != 0)) return 1;
   bool lowest_first = tiff[0] == 'I';
   size_t at = number(tiff + 4, 4, lowest_first);
   if (at + 2 > size) return 1;
   size_t entries = number(tiff + at, 2, lowest_first);
-  for (at += 2; entries > 0 && at + 12 <= size; at += 12, entries--) {
-    if (number(tiff + at, 2, lowest_first) != 0x0112) continue;
-    int orientation = number(tiff + at + 8, 2, lowest_first);
+  for (at += 2; entries > 0 && at + ENTRY <= size; at += ENTRY, entries--) {
+    size_t type = number(tiff + at + 2, 2, lowest_first), count = number(tiff + at + 4, 4, lowest_first);
+    if (number(tiff + at, 2, lowest_first) != TAG || (type != SHORT && type != LONG) || count != 1) continue;
+    size_t orientation = number(tiff + at + 8, type == SHORT ? 2 : 4, lowest_first);
     return orientation >= 1 && orientation <= 8 ? orientation : 1;
   }
   return 1;
@@ -69,7 +72,9 @@ static bool huffman_tables_fit(const uint8_t* table, size_t size) {
 
 // Whether the file can be given to stb_image; `orientation` becomes EXIF's, from 1, upright, to 8.
 static bool inspect_jpeg(const uint8_t* encoded, size_t size, int* orientation) {
-  enum { HUFFMAN = 0xC4, RESTART = 0xD0, START = 0xD8, END = 0xD9, APP1 = 0xE1, FILL = 0xFF, FIRST = 0xC0, NAME = 6 };
+  enum { HUFFMAN = 0xC4, RESTART = 0xD0, START = 0xD8, END = 0xD9, SCAN = 0xDA, APP1 = 0xE1, FILL = 0xFF };
+  enum { FIRST = 0xC0, NAME = 6 };
+  bool wanted = true;  // The first EXIF, before the compressed data.
   *orientation = 1;
   if (size == 0 || encoded[0] != FILL) return true;  // Some other format.
   for (size_t at = 0; at + 4 <= size;) {
@@ -84,8 +89,11 @@ static bool inspect_jpeg(const uint8_t* encoded, size_t size, int* orientation) 
     size_t length = number(encoded + at + 2, 2, false);
     if (length < 2 || length > size - at - 2) return false;
     if (marker == HUFFMAN && !huffman_tables_fit(content, length - 2)) return false;
-    if (marker == APP1 && length >= 2 + NAME && memcmp(content, "Exif\0", NAME) == 0)
+    if (marker == SCAN) wanted = false;
+    if (wanted && marker == APP1 && length >= 2 + NAME && memcmp(content, "Exif\0", NAME) == 0) {
       *orientation = orientation_in_tiff(content + NAME, length - 2 - NAME);
+      wanted = false;
+    }
     at += 2 + length;
   }
   return true;

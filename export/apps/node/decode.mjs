@@ -4,8 +4,8 @@ import sharp from 'sharp';
 
 import { checkSize } from '../web/preprocess.js';
 
-// What TensorFlow reads, too. sharp would also read SVG, say, which is no photograph.
-const FORMATS = ['jpeg', 'png', 'gif', 'webp'];
+// What the SavedModel reads, too. sharp would also read SVG, say, which is no photograph.
+const FORMATS = ['jpeg', 'png', 'gif'];
 
 /** The pixels of an image file, upright: {data, width, height}, RGB bytes. Throws if it is no image. */
 export async function decode(bytes) {

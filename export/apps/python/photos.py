@@ -13,6 +13,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 TOP = 5
 
+# What the SavedModel reads; Pillow knows dozens more.
+FORMATS = ("JPEG", "PNG", "GIF", "BMP")
+
 # What Pillow raises for a file that is not an image, is truncated, or claims to be enormous.
 UNREADABLE = (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
@@ -33,7 +36,7 @@ def read_tflite_metadata(model):
 
 def prepare(file, resize, crop):
     """Decodes, applies EXIF's orientation, resizes the shorter side, and cuts the center: uint8 (crop, crop, 3)."""
-    image = ImageOps.exif_transpose(Image.open(file)).convert("RGB")
+    image = ImageOps.exif_transpose(Image.open(file, formats=FORMATS)).convert("RGB")
     scale = resize / min(image.size)
     size = [round(side * scale) for side in image.size]
     # Each channel as floating-point numbers: Pillow would round an RGB image between its two passes.
