@@ -35,5 +35,5 @@ def test_preparations(tmp_path):
 
 def test_runs(tmp_path):
     scenario = scenarios.runs(tmp_path)
-    for attempt in scenario.attempts(every=60):
+    for attempt in scenario.attempts(every=80):
         scenario.attempt(*attempt)
