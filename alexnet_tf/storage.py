@@ -11,8 +11,6 @@ from typing import Any
 from alexnet_tf.errors import SaveError, UserError
 
 FORMAT_VERSION = "format_version"
-
-
 PARTIAL = ".partial."  # How the names of temporary files and directories start.
 _GLOB_CHARACTERS = "*?[]" + ("\\" if os.sep == "/" else "")
 

@@ -62,8 +62,9 @@ def main():
     parser.add_argument("--export", type=pathlib.Path, help="an export to use; trains and exports one if not given")
     parser.add_argument("--images", type=pathlib.Path, help="a directory of images; 20 drawn figures if not given")
     options = parser.parse_args()
-    out = options.out.absolute()
+    out, start = options.out.absolute(), time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
+    print(f"This installs and writes about 5 GB below {out}; `make clean` removes it.", flush=True)
     directory = (options.export or _export(out / "run", out / "export")).absolute()
     images = sorted(options.images.absolute().iterdir()) if options.images else _draw_images(out / "images")
     text = out / "text.jpg"
@@ -93,6 +94,8 @@ def main():
             seconds = time.monotonic() - begun
             counted = f"{same}/{len(expected)}"
             print(f"{app.name:<28}{app.format:<16}{counted:>11}{error:>15.1e}{bound:>9.0e}{seconds:>9.1f}", flush=True)
+    size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file() and not file.is_symlink())
+    print(f"\n{time.monotonic() - start:.0f} s, {size / 1e9:.1f} GB; pictures of the web page: {out / 'screenshots'}")
     return 0 if good else 1
 
 
