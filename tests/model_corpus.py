@@ -151,7 +151,9 @@ def _seconds():
 def main(root, first, last):
     warnings.simplefilter("ignore")
     open_predictor(root / "good" / "out").predict(PHOTO)  # What is slow only once.
-    _model(weights=root / "good" / "weights" / "net.pth")
+    # In a new environment the first use of a library also compiles its modules, here and in the process that reads .h5.
+    for name in ("net.pth", "net.weights.h5"):
+        _model(weights=root / "good" / "weights" / name)
     for number in range(first, last):
         print(json.dumps([number, KINDS[number % len(KINDS)], "begun", "", 0.0]), flush=True)
         kind, open_it = make(root, number)

@@ -15,6 +15,7 @@ from alexnet_tf.evaluation.evaluator import evaluate
 from alexnet_tf.exporting.export import export
 from alexnet_tf.inference.keras_predictor import KerasPredictor
 from alexnet_tf.inference.predictor import InputPreprocessing
+from alexnet_tf.runs import layout
 from alexnet_tf.runs.recipe import read_recipe
 from alexnet_tf.runs.recipes import get_recipe
 from alexnet_tf.runs.run import load_run
@@ -75,6 +76,8 @@ def trained(tmp_path_factory):
     for name, fields in copies.items():
         shutil.copytree(root / "one", root / name)
         dataclasses.replace(read_recipe(root / "one"), **fields).save(root / name / "recipe.json")
+        if "dataset" in fields:  # Which would otherwise be taken for a changed one.
+            (root / name / layout.FILES).unlink()
     (root / "renamed" / "classes.json").write_text('["cat", "dog"]')
     return root
 
