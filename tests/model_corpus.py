@@ -9,6 +9,7 @@ import hashlib
 import json
 import pathlib
 import random
+import re
 import resource
 import shutil
 import sys
@@ -148,6 +149,14 @@ def _seconds():
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
+def _gigabytes():
+    """The most memory that this process has had. Not ru_maxrss, which includes that of the process that started it."""
+    status = pathlib.Path("/proc/self/status")
+    if not status.exists():  # Not Linux.
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) / 1e6
+
+
 def main(root, first, last):
     warnings.simplefilter("ignore")
     open_predictor(root / "good" / "out").predict(PHOTO)  # What is slow only once.
@@ -165,8 +174,7 @@ def main(root, first, last):
             outcome, message = "refused", str(error)
         except Exception as error:
             outcome, message = "bug", repr(error)
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        print(json.dumps([number, kind, outcome, message, _seconds() - start, memory]), flush=True)
+        print(json.dumps([number, kind, outcome, message, _seconds() - start, _gigabytes()]), flush=True)
         shutil.rmtree(root / str(number))
 
 
