@@ -80,3 +80,14 @@ def test_an_unknown_format_version_is_one_clear_error(name, version, tmp_path):
         READERS[name](tmp_path / "goldens")
     file.write_text(text)
     READERS[name](tmp_path / "goldens")
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[1, 2]", '"circle"', "[]", "{}", "[" * 100_000, '["circle"]'])
+def test_class_names_that_are_missing_or_wrong_are_one_clear_error(text, tmp_path):
+    shutil.copytree(GOLDENS / "run", tmp_path / "run")
+    file = tmp_path / "run" / "classes.json"
+    file.unlink() if text is None else file.write_text(text)
+    # One class instead of two is valid by itself, but fits no checkpoint.
+    message = "checkpoint" if text == '["circle"]' else "classes.json"
+    with pytest.raises(UserError, match=message):
+        load_run(tmp_path / "run")

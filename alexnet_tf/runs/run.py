@@ -195,7 +195,16 @@ def init_workdir(
 
 
 def _read_classes(workdir: pathlib.Path) -> tuple[str, ...]:
-    return tuple(json.loads((workdir / layout.CLASSES).read_text(encoding="utf-8")))
+    file = workdir / layout.CLASSES
+    try:
+        names = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{str(file)!r} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{str(file)!r} is not valid JSON: {error}") from error
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{str(file)!r} must be a list of class names, got {str(names)[:100]}")
+    return tuple(names)
 
 
 def _refuse_other_files(workdir: pathlib.Path) -> None:
