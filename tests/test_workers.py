@@ -196,3 +196,15 @@ def test_worker_0_waits_until_nobody_listens():
     start = time.monotonic()
     rendezvous.wait_for_end([address])
     assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        b"", b"GET / HTTP/1.1", b"\xff\x00", b"[" * 100_000, b"[]", b"7", b"{}", b'{"worker": 1}',
+        b'{"worker": [1], "settings": {}}', b'{"worker": "1", "settings": {}}', b'{"worker": 1, "settings": 5}',
+    ],
+)  # fmt: skip
+def test_a_peer_that_sends_anything_else_is_no_worker(greeting):
+    assert rendezvous._parsed(greeting) == {}
+    assert rendezvous._parsed(b'{"worker": 1, "settings": {"seed": 0}}') == {1: {"seed": 0}}

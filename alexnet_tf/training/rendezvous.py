@@ -15,6 +15,7 @@ from typing import Any
 from alexnet_tf.errors import UserError
 
 TIMEOUT_SECONDS = 45
+_MAX_BYTES = 1 << 20  # Of a greeting, which another program may send without an end.
 _PAUSE_SECONDS = 0.2
 
 
@@ -102,7 +103,7 @@ class _Handler(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         try:
-            caller = _parsed(self.rfile.readline())
+            caller = _parsed(self.rfile.readline(_MAX_BYTES))
             self.wfile.write(self.server.greeting)
         except OSError:
             return  # It will call again.
@@ -113,9 +114,10 @@ def _parsed(greeting: bytes) -> dict[int, dict[str, Any]]:
     """A greeting as {worker: its settings}; empty if it is from another program, e.g. TensorFlow's server."""
     try:
         message = json.loads(greeting)
-        return {message["worker"]: message["settings"]}
-    except (ValueError, KeyError, TypeError):
+        worker, settings = message["worker"], message["settings"]
+    except (ValueError, KeyError, TypeError, RecursionError):
         return {}
+    return {worker: settings} if isinstance(worker, int) and isinstance(settings, dict) else {}
 
 
 def _call(address: str, greeting: bytes) -> bytes:
@@ -124,7 +126,7 @@ def _call(address: str, greeting: bytes) -> bytes:
     try:
         with socket.create_connection((host, int(port)), timeout=2) as connection, connection.makefile("rb") as answer:
             connection.sendall(greeting)
-            return answer.readline()
+            return answer.readline(_MAX_BYTES)
     except OSError:
         return b""
 
