@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench apps clean
+.PHONY: demo test lint bench apps corpus faults clean
 
 # The first target that needs it makes the environment, and what tests and benchmarks need is added when they do.
 .venv/.package: setup.py pyproject.toml
@@ -30,6 +30,13 @@ bench: .venv/.installed
 # Every program of export/apps over the same images; needs Node, a C compiler and, to install what is missing, root.
 apps: .venv/.installed
 	$(BIN)/python tools/apps.py --out=apps
+
+# The large versions of two tests: damaged image files, and a fault at every write, rename and removal.
+corpus: .venv/.installed
+	$(BIN)/python tools/hostile_corpus.py --count=1500
+
+faults: .venv/.installed
+	$(BIN)/python tools/inject_faults.py
 
 clean:
 	rm -rf .venv build dist demo apps *.egg-info export/apps/*/node_modules

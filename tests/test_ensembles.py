@@ -29,7 +29,7 @@ def _predictions(*networks, labels):
 
 
 def test_mean_by_hand():
-    # The first network is wrong on the second image; with twice the weight, the second network corrects it.
+    # The first network misclassifies the second image; with twice the weight, the second network corrects it.
     predictions = _predictions([[0.9, 0.1], [0.7, 0.3]], [[0.6, 0.4], [0.2, 0.8]], labels=[0, 1])
     assert predictions.metrics([1, 0]).top1_error == 0.5
     mean = predictions.metrics([1, 2])
