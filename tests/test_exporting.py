@@ -8,11 +8,13 @@ import zipfile
 import helpers
 import keras
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
+from tensorflow.core.protobuf import saved_model_pb2
 
 from alexnet_tf.data import images
 from alexnet_tf.data.file_crop import crop_from_file
@@ -26,6 +28,7 @@ from alexnet_tf.exporting.verification import verify
 from alexnet_tf.inference.exported import open_export
 from alexnet_tf.inference.keras_predictor import KerasPredictor
 from alexnet_tf.inference.predictor import InputPreprocessing
+from alexnet_tf.models.lowering import Lowerable
 from alexnet_tf.runs.recipes import get_recipe
 from alexnet_tf.runs.run import build_model
 
@@ -65,6 +68,8 @@ def test_onnx_gives_the_predictions_of_the_network(tmp_path):
     probabilities, logits = session.run(["probabilities", "logits"], {"image": IMAGES})
     np.testing.assert_allclose(probabilities, predictor.probabilities(IMAGES), atol=1e-5)
     np.testing.assert_allclose(tf.nn.softmax(logits), probabilities, atol=1e-5)
+    operations = {node.op_type for node in onnx.load(tmp_path / "out" / "model.onnx").graph.node}
+    assert "Conv" in operations and not {"LRN", "Pow"} & operations  # Which ONNX Runtime computes slowly.
     assert verify(tmp_path / "out")[0].same_top1
     photo = helpers.noise_jpeg(0, 90, 120)
     found = open_export(tmp_path / "out" / "model.onnx").predict(photo)
@@ -95,6 +100,10 @@ def test_an_export_gives_the_inner_layers_of_the_network(tmp_path):
     predictor = _predictor()
     saved_model.write(predictor, tmp_path / "model")
     signatures = tf.saved_model.load(str(tmp_path / "model")).signatures
+    saved = saved_model_pb2.SavedModel.FromString((tmp_path / "model" / "saved_model.pb").read_bytes())
+    functions = saved.meta_graphs[0].graph_def.library.function
+    operations = {node.op for function in functions for node in function.node_def}
+    assert "Conv2D" in operations and "LRN" not in operations  # Which TensorFlow computes slowly on a CPU.
     pixels, features = (signatures[name](image=tf.constant(IMAGES)) for name in ("pixels", "features"))
     np.testing.assert_allclose(tf.nn.softmax(pixels["logits"]), pixels["probabilities"], rtol=1e-5)
     model, inputs = predictor.model, IMAGES.astype(np.float32) - predictor.preprocessing.mean
@@ -167,11 +176,18 @@ def test_the_model_card_has_the_facts_of_the_run(tmp_path):
     assert "preset original" in card and "- top-1 error: 12.34 %" in card and "| tflite |" in card
 
 
-def test_a_tflite_file_has_one_convolution_a_layer():
-    interpreter = Interpreter(model_content=tflite.convert(_predictor(), "tflite"))
+@pytest.mark.parametrize("name", ["tflite", "tflite_int8"])
+def test_a_tflite_file_has_fast_operations_only(name):
+    """Of one convolution a layer, and neither LRN nor powers, for which XNNPACK has no kernels."""
+    predictor = _predictor()
+    interpreter = Interpreter(model_content=tflite.convert(predictor, name))
     operations = [operation["op_name"] for operation in interpreter._get_ops_details()]
     assert operations.count("CONV_2D") == 5
     assert not [name for name in operations if name.startswith("Flex")]
+    assert not {"LOCAL_RESPONSE_NORMALIZATION", "POW"} & set(operations)
+    assert {layer.lowering for layer in predictor.model.layers if isinstance(layer, Lowerable)} == {
+        "split", "fused", "power"
+    }  # fmt: skip
 
 
 def test_a_tflite_file_has_metadata():

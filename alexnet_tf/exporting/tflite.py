@@ -8,8 +8,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from alexnet_tf.exporting import tflite_metadata
+from alexnet_tf.exporting.lowerings import TFLITE, TFLITE_INTEGERS
 from alexnet_tf.inference.keras_predictor import KerasPredictor
-from alexnet_tf.models.layers import lowered
+from alexnet_tf.models.lowering import lowered
 from alexnet_tf.stderr_filter import without_stderr_lines
 
 _OPTIMIZED = [tf.lite.Optimize.DEFAULT]
@@ -36,13 +37,12 @@ def convert(predictor: KerasPredictor, name: str, calibration: npt.NDArray[np.ui
         calibration: uint8 (images, crop, crop, 3), real images from which `tflite_full_int8` takes the ranges of
             activations.
     """
-    # One grouped operation; separate towers would slice their kernel again at every call.
-    with lowered(predictor.model, "grouped"):
+    settings = _SETTINGS[name]
+    with lowered(predictor.model, **(TFLITE_INTEGERS if "supported_ops" in settings else TFLITE)):
         function = tf.function(lambda image: predictor.probabilities(image), jit_compile=False)
         concrete = function.get_concrete_function(predictor.image_spec(1))
     holder = tf.Module()  # The converter does not find the variables of a Keras model.
     holder.variables_of_model = [variable.value for variable in predictor.model.variables]
-    settings = _SETTINGS[name]
     # The converter prints these at every call, whatever the log level.
     with without_stderr_lines("fully_quantize: |INFO: |WARNING: All log messages|[IW][0-9]{4} "):
         converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], holder)
