@@ -9,6 +9,8 @@ HERE = pathlib.Path(__file__).parent
 # Read, not imported: the package needs what is about to be installed.
 VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "alexnet_tf" / "__init__.py").read_text(), re.MULTILINE)[1]
 
+# 145 MB, nearly all of it SciPy. It requires one version of ai-edge-litert exactly.
+INT4 = ["ai-edge-quantizer>=0.10"]
 ONNX = ["tf2onnx>=1.17", "onnx", "onnxruntime"]
 
 setuptools.setup(
@@ -53,6 +55,7 @@ setuptools.setup(
         "gpu": ["tensorflow[and-cuda]"],
         "plots": ["matplotlib"],
         "onnx": ONNX,
+        "int4": INT4,
         "dev": [
             "pytest",
             "pytest-xdist",
@@ -63,6 +66,7 @@ setuptools.setup(
             "torch==2.13.0",
             "matplotlib",
             *ONNX,
+            *INT4,
             "tensorflow-serving-api",
         ],
         "bench": ["pillow", "torch"],

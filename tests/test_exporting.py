@@ -28,7 +28,9 @@ from alexnet_tf.exporting.verification import verify
 from alexnet_tf.inference.exported import open_export
 from alexnet_tf.inference.keras_predictor import KerasPredictor
 from alexnet_tf.inference.predictor import InputPreprocessing
+from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.lowering import Lowerable
+from alexnet_tf.models.presets import get_preset
 from alexnet_tf.runs.recipes import get_recipe
 from alexnet_tf.runs.run import build_model
 
@@ -201,6 +203,42 @@ def test_a_tflite_file_has_metadata():
     assert metadata[4:8] == b"M001"
     for text in (b"AlexNet", b"image", b"probability", b"labels.txt", b"resized to 76 pixels, the central 67 by 67"):
         assert text in metadata
+
+
+def test_missing_quantizer_is_reported_first(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ai_edge_quantizer", None)
+    message = r"formats=tflite_int4 needs ai_edge_quantizer: pip install 'alexnet-tf\[int4\]'"
+    with pytest.raises(ValueError, match=message):
+        export(None, tmp_path / "out", ["tflite_int4"], images=IMAGES)
+
+
+@pytest.mark.parametrize("width, blockwise", [(1 / 8, True), (1 / 16, False)])  # fc6 has 32 and 16 inputs.
+def test_int4_has_dense_layers_of_4_bits(width, blockwise):
+    pytest.importorskip("ai_edge_quantizer")
+    content = tflite.convert(_wider(width), "tflite_int4")
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    kinds = {model.operatorCodes[op.opcodeIndex].builtinCode: op for op in model.subgraphs[0].operators}
+    convolution, dense = (
+        model.subgraphs[0].tensors[kinds[kind].inputs[1]]
+        for kind in (schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.FULLY_CONNECTED)
+    )
+    assert (convolution.type, dense.type) == (schema.TensorType.INT8, schema.TensorType.INT4)
+    assert isinstance(dense.quantization.details, schema.BlockwiseQuantizationT) == blockwise
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.read("labels.txt").decode().split() == list("abcdefghij")
+
+
+def test_int4_passes_the_parity_check(tmp_path):
+    pytest.importorskip("ai_edge_quantizer")
+    (row,) = export(_wider(1 / 8), tmp_path / "out", ["tflite_int4"], images=helpers.figures(4, 67))
+    assert row.relative_error < 0.4 and verify(tmp_path / "out")[0].passed
+    assert open_export(tmp_path / "out" / "model_int4.tflite").class_names == tuple("abcdefghij")
+
+
+def _wider(width):
+    preset = get_preset("paper").widened(width).changed(Conv={"kernel_init": "he"}, Dense={"kernel_init": "he"})
+    model = helpers.enliven(AlexNet(preset, input_shape=(67, 67, 3), classes=10))
+    return KerasPredictor("paper", tuple("abcdefghij"), InputPreprocessing(76, 67, np.full(3, 127, np.float32)), model)
 
 
 def test_full_int8_computes_in_integers():

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from alexnet_tf.exporting import tflite_metadata
+from alexnet_tf.exporting import int4, tflite_metadata
 from alexnet_tf.exporting.lowerings import TFLITE, TFLITE_INTEGERS
 from alexnet_tf.inference.keras_predictor import KerasPredictor
 from alexnet_tf.models.lowering import lowered
@@ -20,6 +21,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "tflite": {},
     "tflite_float16": {"optimizations": _OPTIMIZED, "supported_types": [tf.float16]},
     "tflite_int8": {"optimizations": _OPTIMIZED},
+    "tflite_int4": {},  # Quantized afterwards.
     "tflite_full_int8": {"optimizations": _OPTIMIZED, "supported_ops": _INTEGERS},
 }
 
@@ -32,8 +34,8 @@ def convert(predictor: KerasPredictor, name: str, calibration: npt.NDArray[np.ui
 
     Args:
         predictor: the network.
-        name: `tflite`, `tflite_float16`, `tflite_int8`, which quantizes weights and keeps activations in float, or
-            `tflite_full_int8`, which quantizes both.
+        name: `tflite`, `tflite_float16`, `tflite_int8`, which quantizes weights and keeps activations in float,
+            `tflite_int4`, which does so with 4 bits in dense layers, or `tflite_full_int8`, which quantizes both.
         calibration: uint8 (images, crop, crop, 3), real images from which `tflite_full_int8` takes the ranges of
             activations.
     """
@@ -52,6 +54,9 @@ def convert(predictor: KerasPredictor, name: str, calibration: npt.NDArray[np.ui
             converter.target_spec.supported_ops = settings["supported_ops"]
             converter.representative_dataset = lambda: _calibration_inputs(calibration)
         content = converter.convert()
+    if name == "tflite_int4":
+        dense = (layer for layer in predictor.model.layers if isinstance(layer, keras.layers.Dense))
+        content = int4.quantize(content, [layer.kernel.shape[0] for layer in dense])
     return tflite_metadata.add(content, predictor)
 
 
