@@ -4,6 +4,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -115,7 +116,7 @@ def _errors(probabilities: tf.Tensor, labels: npt.NDArray[np.int64]) -> list[int
     return [len(labels) - int(np.sum(hits)) for hits in correct]
 
 
-def columns(accuracy: Mapping[str, float | Sequence[float]] | None) -> tuple[str, str]:
+def columns(accuracy: Mapping[str, Any] | None) -> tuple[str, str]:
     """Both errors of an `Accuracy`'s fields, for tables: `8.20 % (7.10–9.45)`; `-` if they were not measured."""
     if accuracy is None:
         return "-", "-"
@@ -124,7 +125,7 @@ def columns(accuracy: Mapping[str, float | Sequence[float]] | None) -> tuple[str
     return one, five
 
 
-def sentence(accuracy: Mapping[str, float | Sequence[float]]) -> str:
+def sentence(accuracy: Mapping[str, Any]) -> str:
     """What the errors in a table were measured on, and those of the Keras model."""
     return (
         f"Errors on {accuracy['images']:,} validation images, with 95 % confidence intervals; the Keras model on the "
