@@ -33,7 +33,7 @@ setuptools.setup(
     ],
     python_requires=">=3.10",
     packages=setuptools.find_packages(include=["alexnet_tf", "alexnet_tf.*"]),
-    package_data={"alexnet_tf": ["py.typed", "models/pretrained/*.tsv"]},
+    package_data={"alexnet_tf": ["py.typed", "models/pretrained/*.tsv", "models/pretrained/data/*"]},
     install_requires=[
         "tensorflow>=2.18",
         "keras>=3.5",

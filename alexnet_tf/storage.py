@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import stat
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from alexnet_tf.errors import SaveError, UserError
 
 FORMAT_VERSION = "format_version"
 PARTIAL = ".partial."  # How the names of temporary files and directories start.
+_MAX_JSON = 64_000_000  # Bytes. Parsed, lists of lists take 25 times as much memory.
 _GLOB_CHARACTERS = "*?[]" + ("\\" if os.sep == "/" else "")
 
 
@@ -99,19 +101,45 @@ def write_json(path: str | os.PathLike, fields: dict[str, Any], version: int) ->
     write_text(path, json.dumps({FORMAT_VERSION: version, **fields}, indent=2) + "\n")
 
 
+def read_bytes(path: str | os.PathLike, at_most: int = 1 << 30) -> bytes:
+    """Reads a file.
+
+    Args:
+        path: of the file.
+        at_most: size in bytes of the largest file that is read.
+
+    Raises:
+        UserError: if the file is missing, cannot be read, is larger, or is not a regular one. To read a pipe or a
+            device might never end.
+    """
+    path = pathlib.Path(path)
+    try:
+        information = path.stat()
+        if not stat.S_ISREG(information.st_mode):
+            raise UserError(f"{str(path)!r} cannot be read: it is not a regular file")
+        if information.st_size > at_most:
+            raise UserError(f"{str(path)!r} must have at most {at_most:,} bytes, got {information.st_size:,}")
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{str(path)!r} cannot be read: {error.strerror}") from error
+
+
+def parse_json(path: str | os.PathLike) -> Any:
+    """Reads a JSON file; raises UserError if it is missing, too large or not valid."""
+    data = read_bytes(path, _MAX_JSON)
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:  # The latter for thousands of nested lists.
+        raise UserError(f"{str(path)!r} is not valid JSON: {error}") from error
+
+
 def read_json(path: str | os.PathLike, version: int) -> dict[str, Any]:
     """Reads the JSON object that `write_json` wrote, without its format version.
 
     Raises:
         UserError: if the file is missing, is not such an object, or has another format version.
     """
-    path = pathlib.Path(path)
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{str(path)!r} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:  # The latter for thousands of nested lists.
-        raise UserError(f"{str(path)!r} is not valid JSON: {error}") from error
+    fields = parse_json(path)
     check_version(path, fields, version)
     return {name: value for name, value in fields.items() if name != FORMAT_VERSION}
 
@@ -122,7 +150,7 @@ def check_version(path: str | os.PathLike, fields: Any, version: int) -> None:
     if found != version:
         raise UserError(
             f"{str(path)!r} must have {FORMAT_VERSION} {version}, which this version of alexnet-tf reads and writes. "
-            f"Received: {found}"
+            f"Received: {found!s:.100}"
         )
 
 

@@ -24,9 +24,10 @@ def test_train_evaluate_export_predict(tmp_path):
     narrow = ["--width=0.0625", "--image_size=67", "--steps=3"]
     done = run("train", "--recipe=demo", f"--workdir={workdir}", *narrow)
     assert done.returncode == 0, done.stderr
-    evaluated = json.loads(run("evaluate", f"--workdir={workdir}", "--json").stdout)
+    evaluated = json.loads(run("evaluate", f"--model={workdir}", "--json").stdout)
     assert evaluated["examples"] == 500 and 0 <= evaluated["top1_error"] <= 1
-    assert run("export", f"--workdir={workdir}", f"--out={out}", "--formats=saved_model,tflite").returncode == 0
+    done = run("export", f"--model={workdir}", f"--out={out}", "--formats=saved_model,tflite")
+    assert "Errors on 500 validation images" in done.stdout, done.stderr
     image, bad = tmp_path / "image.png", tmp_path / "bad.jpg"
     image.write_bytes(tf.io.encode_png(shapes.draw(0, "validation", 0)[0]).numpy())
     bad.write_text("text")
@@ -130,14 +131,14 @@ def _assert_one_line(done, code, message):
         ([*TRAIN, "--workdir=x", "--freeze_through=conv1"], 1, "freeze_through must be 'none' without weights"),
         ([*TRAIN, "--workdir=x", "--image_size=20"], 1, "image_size must be at least 67 for preset 'paper', got 20"),
         (["train", "--recipe=finetune", "--workdir=x"], 1, "dataset must be builtin:shapes, folder:PATH"),
-        (["train", "--recipe=finetune", "--workdir=x", "--weights=gone"], 1, "weights must be 'imagenet', a .caffe"),
+        (["train", "--recipe=finetune", "--workdir=x", "--weights=gone"], 1, "weights must be 'imagenet', 'cifar"),
         ([*TRAIN, "--workdir=/proc/x"], 1, "workdir must be writable"),
         ([*TRAIN, "--workdir=x", "--profile=5"], 1, "profile must be START,COUNT"),
         ([*TRAIN, "--workdir=x", "--profile=0,2"], 1, "profile must lie within the 1 steps of the run"),
         (["prepare", "--dataset=folder:x", "--out=y", "--quality=0"], 1, "quality must be from 1 to 100"),
         (["prepare", "--dataset=builtin:shapes", "--out=y"], 1, "dataset must consist of image files"),
         ([*TRAIN, "--workdir=x", "--dataset=records:missing"], 1, "the folder of a prepared dataset"),
-        (["evaluate", "--workdir=missing"], 1, "must be the workdir of a run, an export"),
+        (["evaluate", "--model=missing"], 1, "must be the workdir of a run, an export"),
         (["predict", "--model=missing", "photo.jpg"], 1, "model must be"),
         (["verify", "missing"], 1, "must hold an export"),
     ],
@@ -194,4 +195,4 @@ def test_prepare_then_train_and_evaluate(tmp_path):
     assert "train: 16 images, 0 skipped, 1 shard\n" in done.stdout
     records = f"--dataset=records:{tmp_path}/small"
     assert run(*TRAIN, f"--workdir={tmp_path}/run", records).returncode == 0
-    assert json.loads(run("evaluate", f"--workdir={tmp_path}/run", "--json").stdout)["examples"] == 2
+    assert json.loads(run("evaluate", f"--model={tmp_path}/run", "--json").stdout)["examples"] == 2

@@ -1,12 +1,14 @@
-"""README and docs: links, images and anchors exist, and commands use flags that exist."""
+"""README and docs: links, images and anchors exist, and commands and functions are as the code has them."""
 
 import dataclasses
+import inspect
 import pathlib
 import re
 import shlex
 
 import pytest
 
+import alexnet_tf
 from alexnet_tf.cli.main import COMMANDS
 from alexnet_tf.runs.recipe import Recipe
 from alexnet_tf.training.options import Options
@@ -35,7 +37,10 @@ def test_relative_links_lead_somewhere(page):
 
 
 def _flags(command):
-    source = (ROOT / "alexnet_tf" / "cli" / f"{command}.py").read_text()
+    folder = ROOT / "alexnet_tf" / "cli"
+    source = (folder / f"{command}.py").read_text()
+    if "adopt_module_key_flags(model_flags)" in source:
+        source += (folder / "model_flags.py").read_text()
     names = set(re.findall(r"DEFINE_\w+\(\s*\"(\w+)\"", source))
     owners = (Recipe, Options) if command == "train" else ()
     return names | {field.name for owner in owners for field in dataclasses.fields(owner)}
@@ -52,3 +57,14 @@ def test_commands_have_the_flags_that_are_shown(page):
         for name in re.findall(r"^--(?:no)?(\w+)", "\n".join(rest), re.M):
             known = _flags(command)
             assert name in known or f"no{name}" in known, (line, name)
+
+
+def test_the_api_page_lists_every_public_name_with_its_arguments():
+    entries = re.findall(r"^- \[`(\w+)(?:\((.+)\))?`\]", (ROOT / "docs/api.md").read_text(), re.M)
+    assert sorted(name for name, _ in entries) == sorted(alexnet_tf.__all__)
+    for name, shown in entries:
+        if shown:
+            arguments = [argument.partition("=")[0].strip("* ") for argument in shown.split(",")]
+            given = [argument for argument in arguments if argument not in ("", "…")]  # A bare `*` becomes "".
+            known = list(inspect.signature(getattr(alexnet_tf, name)).parameters)
+            assert given == (known[: len(given)] if "…" in arguments else known), name

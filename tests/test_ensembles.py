@@ -97,7 +97,7 @@ def test_predictions_are_the_evaluators(trained, views):
 
 def test_command(trained):
     one, two = trained / "one", trained / "two"
-    done = commands.run("evaluate", f"--workdir={one},{two}", "--ensemble_weights=search", "--json")
+    done = commands.run("evaluate", f"--model={one},{two}", "--ensemble_weights=search", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert [row["network"] for row in found["networks"]] == [str(one), str(two)]
@@ -107,7 +107,7 @@ def test_command(trained):
 
 
 def test_a_validation_set_of_its_own_does_not_depend_on_the_seed(trained):
-    done = commands.run("evaluate", f"--workdir={trained / 'one'},{trained / 'seed'}", "--json")
+    done = commands.run("evaluate", f"--model={trained / 'one'},{trained / 'seed'}", "--json")
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
     assert rows["mean"]["examples"] == 14 and rows["mean"]["loss"] == pytest.approx(rows["networks"][0]["loss"])
@@ -117,14 +117,14 @@ def test_exports_in_an_ensemble(trained):
     found = load_run(trained / "two")
     export(found.predictor(), trained / "out", ["saved_model", "tflite"], images=found.images("validation", 4))
     names = [str(trained / name) for name in ("one", "out", "out/model.tflite")]
-    done = commands.run("evaluate", f"--workdir={','.join(names)}", "--ensemble_weights=0,1,1", "--json")
+    done = commands.run("evaluate", f"--model={','.join(names)}", "--ensemble_weights=0,1,1", "--json")
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
     expected = evaluate(found.predictor(), found.dataset)
     assert [row["network"] for row in rows["networks"]] == names
     for row in (*rows["networks"][1:], rows["mean"]):
         assert row["loss"] == pytest.approx(expected.loss, rel=1e-4) and row["examples"] == 14
-    done = commands.run("evaluate", f"--workdir={names[2]}", f"--dataset={found.recipe.dataset}")
+    done = commands.run("evaluate", f"--model={names[2]}", f"--dataset={found.recipe.dataset}")
     alone = rows["networks"][2]
     assert done.stdout.startswith(f"top-1 error {alone['top1_error']:.2%}, "), done.stderr
     assert len(done.stdout.splitlines()) == 1
@@ -145,7 +145,7 @@ def test_exports_in_an_ensemble(trained):
 )
 def test_invalid_arguments_are_one_line(trained, names, flags, message):
     workdirs = ",".join(str(trained / name) for name in names.split(","))
-    done = commands.run("evaluate", f"--workdir={workdirs}", *flags)
+    done = commands.run("evaluate", f"--model={workdirs}", *flags)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("error: ") and message in line

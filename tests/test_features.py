@@ -92,7 +92,7 @@ def test_a_dataset_through_an_export(exported, run, folder, tmp_path):
     np.testing.assert_allclose(features, _expected(run, files, "pool5"), rtol=1e-4, atol=1e-5)
     with pytest.raises(UserError, match="layer must be one of fc7, pool5, .* got 'conv1'"):
         write_features(predictor, "conv1", splits, out)
-    with pytest.raises(UserError, match="model must be the workdir of a run, an export with a SavedModel, or "):
+    with pytest.raises(UserError, match="model must be the workdir of a run, an export with a SavedModel, a "):
         open_predictor(tmp_path)
 
 

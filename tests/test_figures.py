@@ -404,12 +404,13 @@ def test_the_command(tmp_path):
     for name in ("recipe.json", "classes.json"):
         (tmp_path / "begun" / name).write_bytes((tmp_path / "run" / name).read_bytes())
     (tmp_path / "text.jpg").write_text("text")
-    image, run = str(images / "val" / "dark" / "0.png"), "--workdir=run"
+    image, run = str(images / "val" / "dark" / "0.png"), "--model=run"
     good = [
         ["filters", run, "--out=filters.png", "--best"],
         ["predictions", run, "--out=predictions.jpg", "--count=3", "--seed=2"],
         ["neighbors", run, "--out=neighbors.pdf", "--count=2", "--layer=pool5", "--examples=20"],
         ["architecture", run, "--out=architecture.svg"],
+        ["filters", "--model=cifar10", "--out=cifar10.png"],
         ["curves", "--workdir=run,run/", "--out=curves.PNG", "--by=step"],
         ["occlusion", image, run, "--out=occlusion.png", "--label=light", "--true_label=dark"],
     ]
@@ -419,18 +420,20 @@ def test_the_command(tmp_path):
         (["filter", run, "--out=x.png"], "FIGURE must be one of filters, predictions, neighbors, architecture, cur"),
         (["--out=x.png"], "FIGURE must be one of"),
         (["filters", run], "out must be given, e.g. --out=filters.png"),
-        (["filters", "--workdir=begun", "--out=x.png"], "workdir must have a checkpoint"),
-        (["filters", "--workdir=gone", "--out=x.png"], "workdir must hold a run"),
-        (["filters", "--out=x.png"], "workdir must name one run, got none"),
-        (["filters", "--workdir=run,run", "--out=x.png"], "workdir must name one run, got run,run"),
+        (["filters", "--model=begun", "--out=x.png"], "workdir must have a checkpoint"),
+        (["filters", "--model=gone", "--out=x.png"], "model must be the workdir of a run, an export"),
+        (["filters", "--out=x.png"], "model must name a network, e.g. --model=cifar10, got none"),
+        (["filters", "--workdir=run", "--out=x.png"], "workdir must be given with curves only"),
+        (["predictions", "--model=cifar10", "--out=x.png"], "dataset must be given to draw images without a run"),
+        (["neighbors", "--model=cifar10", "--dataset=builtin:shapes", "--out=x.png"], "must have the 10 classes of"),
         (["curves", "--out=x.png"], "workdir must name at least one run"),
         (["curves", "--workdir=begun", "--out=x.png"], "workdir must hold a run with metrics.jsonl"),
-        (["architecture", run, "--preset=paper", "--out=x.png"], "preset must be given without workdir"),
+        (["architecture", run, "--preset=paper", "--out=x.png"], "preset must be given with weights only"),
         (["architecture", "--preset=vgg", "--out=x.png"], "bn, caffe"),
         (["filters", run, "--out=x.doc"], "out must end in one of .avif"),
         (["filters", run, "--out=gone/x.png"], "a directory that can be written to"),
         (["filters", run, "--count=3", "--out=x.png"], "count must be given with predictions or neighbors only"),
-        (["curves", run, "--best", "--out=x.png"], "best must be given with filters or predictions or"),
+        (["curves", "--workdir=run", "--best", "--out=x.png"], "best must be given with filters or predictions or"),
         (["neighbors", run, "--layer=conv9", "--out=x.png"], "layer must be one of conv1, "),
         (["occlusion", run, "--out=x.png"], "IMAGE must be one image file"),
         (["filters", image, run, "--out=x.png"], "IMAGE must be left out"),
@@ -451,6 +454,7 @@ def test_the_command(tmp_path):
         "architecture.svg": b"<?xml",
         "curves.PNG": b"\x89PNG",
         "occlusion.png": b"\x89PNG",
+        "cifar10.png": b"\x89PNG",
     }
     for name, start in starts.items():
         assert (tmp_path / name).read_bytes().startswith(start), name

@@ -63,7 +63,8 @@ def test_frozen_layers_are_bit_unchanged_and_the_others_learn(source, folder, tm
     learning = sum(array.size for name in ("fc6", "fc7", "fc8") for array in after[name])
     said = capsys.readouterr().err
     assert "Frozen: conv1–conv5. Trainable: fc6–fc7 (lr 0.0001), fc8 (new, lr 0.001), " in said
-    assert f"{learning:,} of {run.model.count_params():,} parameters. Mean: that of the weights' run." in said
+    assert f"{learning:,} of {run.model.count_params():,} parameters. Mean: that of the weights." in said
+    assert not (tmp_path / "run" / "reinitialized.json").exists()
     assert "images per class: dark 21, light 21" in said and "label \\ predicted" in said
     rows = [line.split("\t") for line in (tmp_path / "run" / "confusion.tsv").read_text().splitlines()]
     assert rows[0] == ["label \\ predicted", "dark", "light"]
@@ -114,7 +115,7 @@ def test_a_resumed_run_needs_its_source_no_more(source, folder, tmp_path, monkey
 
 
 def test_weights_of_a_file(folder, tmp_path, capsys):
-    preset = get_recipe("demo", preset="caffe", **NARROW).network()
+    preset = get_recipe("demo", preset="caffe", **NARROW).network
     file = tmp_path / "some.weights.h5"
     model = helpers.enliven(AlexNet(preset, input_shape=(67, 67, 3), classes=2))
     model.save_weights(file)
@@ -135,7 +136,49 @@ def test_weights_of_a_file(folder, tmp_path, capsys):
     assert not (tmp_path / "larger").exists()
     recipe = dataclasses.replace(recipe, freeze_through="conv5")
     train_and_evaluate(recipe, tmp_path / "larger", helpers.UNWATCHED)
-    assert "Reinitialized (shape mismatch): fc6" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "Frozen: conv1–conv5. Trainable: fc7 (lr 0.0001), fc6, fc8 (new, lr 0.001), " in said
+    assert "Reinitialized (shape mismatch): fc6. Same learning rate as the last layer." in said
+    assert "warning: fc7 keeps its weights above fc6, which starts fresh: " in said
+
+
+def test_every_reinitialized_layer_learns_at_the_last_layers_rate(folder, tmp_path, capsys, monkeypatch):
+    preset = get_recipe("demo", preset="caffe", **NARROW).network
+    model = helpers.enliven(AlexNet(preset, input_shape=(67, 67, 3), classes=2))
+    arrays = helpers.channels_first(model)
+    arrays = {name: pair for name, pair in arrays.items() if name.startswith("conv") or name == "fc7"}
+    (tmp_path / "some.caffemodel").write_bytes(helpers.caffemodel(arrays, v1=False))
+    rates = []
+
+    def recorded(*arguments):
+        rates.append(dict(zip(arguments[1], variable_rates(*arguments), strict=True)))
+        return list(rates[-1].values())
+
+    def stopped(stop):
+        stop.requested, stop.signal = tf.Variable(1.0), 2
+
+    monkeypatch.setattr("alexnet_tf.training.state.variable_rates", recorded)
+    recipe = get_recipe(
+        "finetune", dataset=folder, preset="caffe", weights=str(tmp_path / "some.caffemodel"), **NARROW, **SMALL
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(Stop, "__init__", stopped)
+        with pytest.raises(Interrupted, match="after step 1 of 3"):
+            train_and_evaluate(recipe, tmp_path / "run", helpers.UNWATCHED)
+    assert json.loads((tmp_path / "run" / "reinitialized.json").read_text())["layers"] == {"fc6": "not in the file"}
+    # Resumed without the weights.
+    (tmp_path / "some.caffemodel").unlink()
+    train_and_evaluate(recipe, tmp_path / "run", helpers.UNWATCHED)
+    assert len(rates) == 3
+    for of_step in rates:
+        slow, fast = of_step["fc7/kernel"], of_step["fc8/kernel"]
+        assert fast == pytest.approx(10 * slow) and of_step["conv1/kernel"] == of_step["conv5/bias"] == slow
+        assert of_step["fc6/kernel"] == of_step["fc6/bias"] == fast
+    said = capsys.readouterr().err
+    assert said.count("Reinitialized (not in the file): fc6. Same learning rate as the last layer.") == 2
+    (tmp_path / "run" / "reinitialized.json").write_text('{"format_version": 1, "layers": [1]}')
+    with pytest.raises(ValueError, match="reinitialized.json' must have layers with reasons"):
+        train_and_evaluate(recipe, tmp_path / "run", helpers.UNWATCHED)
 
 
 def test_published_files_name_their_network(tmp_path):
@@ -153,7 +196,7 @@ def test_dropout_scales_as_it_did_when_the_weights_were_learned(tmp_path):
         return str(tmp_path)
 
     def dropouts(recipe):
-        return [(layer.rate, layer.factor) for layer in recipe.network().layers if hasattr(layer, "rate")]
+        return [(layer.rate, layer.factor) for layer in recipe.network.layers if hasattr(layer, "rate")]
 
     assert dropouts(get_recipe("finetune", weights=source())) == [(0.5, 0.5)] * 2
     assert dropouts(get_recipe("finetune", weights=source(dropout=0.0))) == [(0.5, 1.0)] * 2
@@ -175,7 +218,7 @@ def test_a_variants_weights_come_with_its_network(folder, tmp_path, preset, fiel
     run = get_recipe("paper", dataset=folder, **fields)
     run.save(tmp_path / "source" / "recipe.json")
     recipe = get_recipe("finetune", dataset=folder, weights=str(tmp_path / "source"))
-    assert recipe.network() == run.network() and recipe.resize_crop == run.resize_crop
+    assert recipe.network == run.network and recipe.resize_crop == run.resize_crop
     # Once it has begun, without the source too.
     (tmp_path / "run").mkdir()
     recipe.save(tmp_path / "run" / "recipe.json")
@@ -204,7 +247,7 @@ def test_mistakes(source, folder, tmp_path):
     refused("freeze_through must be one of none, conv1, .*, fc7, got 'fc8'", freeze_through="fc8")
     refused("freeze_through must be 'none' without weights", "demo", freeze_through="conv1")
     refused("head_lr_multiplier must be 1 with optimizer='adam'", optimizer="adam")
-    refused("weights must be 'imagenet', a .caffemodel, .* or the workdir of a run", weights=str(tmp_path / "gone"))
+    refused("weights must be 'imagenet', 'cifar10', a .caffemodel, .* or the workdir", weights=str(tmp_path / "gone"))
     recipe = get_recipe("finetune", preset="caffe", weights=str(tmp_path / "gone.pth"), dataset=folder, **SMALL)
     with pytest.raises(ValueError, match="weights must be a readable file"):
         train_and_evaluate(recipe, tmp_path / "run", helpers.UNWATCHED)
@@ -225,6 +268,8 @@ def test_the_heads_rate():
     recipe = get_recipe("finetune", bias_lr_multiplier=2.0)
     rates = variable_rates(recipe, ["fc7/kernel", "fc7/bias", "fc8/kernel", "fc8/bias"], 0.5, 0)
     assert rates == pytest.approx([0.00005, 0.0001, 0.0005, 0.001])
+    rates = variable_rates(recipe, ["conv5/kernel", "fc6/kernel", "bn6/gamma", "fc8/kernel"], 0.5, 0, ("fc6", "bn6"))
+    assert rates == pytest.approx([0.00005, 0.0005, 0.0005, 0.0005])
 
 
 def test_imbalanced_classes_are_warned_of():

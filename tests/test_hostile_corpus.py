@@ -1,5 +1,6 @@
 """A part of the corpus of hostile images, in every way of reading; `tools/hostile_corpus.py` reads all of it."""
 
+import os
 import pathlib
 import re
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from alexnet_tf.data import decoding, gif, prepare_images, prepare_options
+from alexnet_tf.data import decoding, folder, gif, prepare_images, prepare_options
 from alexnet_tf.data.sources import Original
 from alexnet_tf.errors import UserError
 
@@ -20,7 +21,9 @@ TOOL = pathlib.Path(__file__).resolve().parent.parent / "tools" / "hostile_corpu
 
 @pytest.mark.slow
 def test_a_hundred_of_them_in_bounded_time_and_memory():
-    done = subprocess.run([sys.executable, TOOL, "--count=110"], capture_output=True, text=True, timeout=500)
+    done = subprocess.run(
+        [sys.executable, TOOL, "--count=110", "--saved=0"], capture_output=True, text=True, timeout=500
+    )
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     summary = re.search(r"110 files .* 0 failed; .* memory ([\d.]+) GiB", done.stdout)
     assert summary and float(summary[1]) < 2
@@ -80,6 +83,16 @@ def test_refused_files_are_told_why(name, message, predictor, preparer):
         predictor.predict(data)
     ((_, reason),) = preparer([Original("x", 0, lambda: data)]).skipped
     assert re.search(message, reason)
+
+
+def test_a_pipe_that_is_named_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "link.jpg").symlink_to("pipe.jpg")
+    for name in ("pipe.jpg", "link.jpg"):
+        with pytest.raises(UserError, match=f"IMAGE must be a regular file, got '.*{name}'"):  # features
+            folder.files_split([str(tmp_path / name)])
+        ((_, probabilities, error),) = helpers.narrow_predictor("paper").predict_files([tmp_path / name])
+        assert probabilities is None and error == "not a regular file"
 
 
 def test_damaged_files_are_told_why(image, preparer):

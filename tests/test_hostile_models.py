@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from alexnet_tf.errors import SaveError, UserError
 from alexnet_tf.exporting.export import export
 from alexnet_tf.exporting.verification import verify
 from alexnet_tf.inference.exported import open_export
+from alexnet_tf.inference.manifest import CARD, MANIFEST
 from alexnet_tf.inference.saving import save_errors
 from alexnet_tf.models.pretrained import h5_layout
 from alexnet_tf.models.pretrained.keras_h5 import read_weights_h5
@@ -188,6 +190,21 @@ def test_verify_wants_exactly_the_files_of_the_manifest(out, change, rule):
     assert "\n" not in str(raised.value)
 
 
+def test_verify_names_every_file_with_a_flipped_bit(out):
+    rng, files = random.Random(0), sorted(path for path in out.rglob("*") if path.is_file())
+    assert len(files) > 8
+    for file in files:
+        before = file.read_bytes()
+        for _ in range(3 * (file.name not in (MANIFEST, CARD))):
+            data = bytearray(before)
+            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+            file.write_bytes(data)
+            with pytest.raises(UserError, match=f"changed: '{file.relative_to(out)}'$"):
+                verify(out)
+        file.write_bytes(before)
+    assert all(result.passed for result in verify(out))
+
+
 PATHS = ("", "saved_model", "model.tflite", "model.onnx")
 
 
@@ -231,12 +248,22 @@ def test_a_renamed_file_beside_its_manifest_is_opened(out):
 @pytest.mark.parametrize("formats, name", [("saved_model", "out"), ("tflite", "new"), ("onnx", "out")])
 def test_an_export_that_cannot_be_written(root, out, formats, name):
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
-    flags = (f"--workdir={root / 'run'}", f"--out={out.parent / name}", f"--formats={formats}")
+    flags = (f"--model={root / 'run'}", f"--out={out.parent / name}", f"--formats={formats}")
     done = commands.run("export", *flags, file_size=100_000)
     (line,) = done.stderr.splitlines()
     assert done.returncode == 1 and line.startswith("error: ") and "cannot be written: " in line, done.stderr
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
     assert not (out.parent / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["x.weights.h5", "x.safetensors", "x.onnx"])
+def test_weights_that_cannot_be_written(root, tmp_path, name):
+    (tmp_path / name).write_text("old")
+    flags = (f"--from={root / 'run'}", f"--out={tmp_path / name}")
+    done = commands.run("weights", *flags, file_size=50_000)
+    assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith("error: "), done.stderr
+    assert "cannot be written: " in done.stderr and "Traceback" not in done.stderr
+    assert (tmp_path / name).read_text() == "old" and len(list(tmp_path.iterdir())) == 1
 
 
 def test_errors_of_tensorflows_writer_are_save_errors(tmp_path):

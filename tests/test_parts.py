@@ -1,5 +1,6 @@
 """Which images of a dataset `evaluate` takes, and that it says so; names of classes; what is no file."""
 
+import itertools
 import json
 import os
 import shutil
@@ -7,10 +8,14 @@ import socket
 
 import commands
 import helpers
+import numpy as np
 import pytest
 
 from alexnet_tf.cli import common
-from alexnet_tf.data import datasets, parts
+from alexnet_tf.data import datasets, parts, pipeline, prepare, shapes
+from alexnet_tf.data.images import ResizeCrop
+from alexnet_tf.data.prepare_options import PrepareOptions
+from alexnet_tf.data.sampling import Shard
 from alexnet_tf.errors import UserError
 
 
@@ -52,14 +57,34 @@ def test_a_lone_validation_folder_cannot_be_trained_on(tmp_path):
             open_it(f"folder:{root}")
 
 
-def test_a_tar_is_evaluated_whole_and_builtin_sets_by_part(tmp_path):
+def test_a_tar_is_evaluated_whole_and_other_sets_by_part(tmp_path):
     file = tmp_path / "photos.tar"
     file.write_bytes(helpers.tar_of({f"{c}/{i}.jpg": helpers.noise_jpeg(i) for c in "ab" for i in range(10)}))
     assert parts.open_part(f"tar:{file}", None, 0)[0].validation.count == 20
     dataset = datasets.open_dataset("builtin:shapes")
     assert parts.open_part("builtin:shapes", None, 0)[0].validation.count == dataset.validation.count
-    with pytest.raises(UserError, match="part must be train or validation"):
-        parts.open_part("builtin:shapes", "all", 0)
+    assert parts.open_part("builtin:shapes", "all", 0)[0].validation.count == 50_500
+
+
+@pytest.mark.parametrize("kind", ["records", "folder", "builtin"])
+def test_all_parts_of_a_dataset_are_read_one_after_the_other(tmp_path, kind, monkeypatch):
+    monkeypatch.setattr(shapes, "COUNTS", {"train": 13, "validation": 4})
+    folder = _photos(tmp_path / "photos", {"train/a": 5, "train/b": 8, "val/a": 1, "val/b": 3})
+    prepare.prepare(datasets.open_dataset(f"folder:{folder}"), tmp_path / "set", PrepareOptions(size=40, shard_size=6))
+    name = {"records": f"records:{tmp_path / 'set'}", "folder": f"folder:{folder}", "builtin": "builtin:shapes"}[kind]
+    dataset = datasets.open_dataset(name)
+    joined, said = parts.open_part(name, "all", 0)
+    assert said == f"all of {name}" and joined.validation.count == 17
+    separate = [pipeline.read_split(split, 10, 4, ResizeCrop(40, 36)) for split in (dataset.train, dataset.validation)]
+    expected = [np.concatenate(column) for column in zip(*itertools.chain(*separate), strict=True)]
+    batches = pipeline.read_split(joined.validation, 10, 4, ResizeCrop(40, 36))
+    images, labels, indices = (np.concatenate(column) for column in zip(*batches, strict=True))
+    assert (images == expected[0]).all() and (labels == expected[1]).all() and list(indices) == list(range(17))
+    if kind != "builtin":
+        assert list(joined.validation.labels) == list(labels) and len(joined.validation.names) == 17
+    if kind == "records":  # Two replicas share each batch.
+        batches = pipeline.evaluation_batches(joined.validation, 10, 4, ResizeCrop(40, 36), shard=Shard(2, 1, 1))
+        assert [label for batch in batches for label in batch["label"].numpy()][:4] == [*labels[2:4], *labels[6:8]]
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +101,13 @@ def run(tmp_path_factory):
 
 def test_the_line_says_what_was_evaluated(run, tmp_path):
     workdir, folder = run
-    done = commands.run("evaluate", f"--workdir={workdir}", f"--dataset=folder:{folder}/train")
+    done = commands.run("evaluate", f"--model={workdir}", f"--dataset=folder:{folder}/train")
     assert done.stdout.endswith(f", 42 images, 1 view: all of {folder}/train\n"), done.stderr
     # The run was trained on this folder, whichever way it is written.
-    done = commands.run("evaluate", f"--workdir={workdir}", f"--dataset=folder:{folder}/../photos", "--json")
+    done = commands.run("evaluate", f"--model={workdir}", f"--dataset=folder:{folder}/../photos", "--json")
     printed = json.loads(done.stdout)
     assert (printed["data"], printed["examples"]) == (f"validation part of folder:{folder}", 14)
-    done = commands.run("evaluate", f"--workdir={workdir}", "--part=train")
+    done = commands.run("evaluate", f"--model={workdir}", "--part=train")
     assert done.stdout.endswith(f", 42 images, 1 view: train part of folder:{folder}\n"), done.stderr
 
 

@@ -69,7 +69,7 @@ def test_a_dataset_with_other_classes_is_refused(root, tmp_path):
     shutil.copytree(root / "set", tmp_path / "set")
     for part in ("train", "val"):
         (tmp_path / "set" / part / "dark").rename(tmp_path / "set" / part / "dim")
-    done = commands.run("evaluate", f"--workdir={root / 'run'}", f"--dataset=folder:{tmp_path / 'set'}")
+    done = commands.run("evaluate", f"--model={root / 'run'}", f"--dataset=folder:{tmp_path / 'set'}")
     (line,) = done.stderr.splitlines()
     assert done.returncode == 1 and line.startswith("error: dataset must have the 2 classes of ")
 
@@ -77,7 +77,7 @@ def test_a_dataset_with_other_classes_is_refused(root, tmp_path):
 def test_what_is_not_a_network_is_refused(tmp_path):
     (tmp_path / "model.tflite").write_text("text")
     for path in (tmp_path, tmp_path / "gone"):
-        with pytest.raises(UserError, match="model must be the workdir of a run, an export with a SavedModel, or a "):
+        with pytest.raises(UserError, match="model must be the workdir of a run, an export with a SavedModel, a .tf"):
             open_predictor(path)
     with pytest.raises(UserError, match="must hold an export: it has no manifest.json"):
         open_predictor(tmp_path / "model.tflite")

@@ -1,9 +1,6 @@
 """Published networks, full size, against runtimes that are not ours: OpenCV's dnn and PyTorch."""
 
-import contextlib
-
 import cv2
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,6 +9,7 @@ from helpers import assert_close, caffemodel, channels_first, enliven, figures
 from torch import nn
 
 from alexnet_tf.models.builder import AlexNet
+from alexnet_tf.models.precision import policy
 from alexnet_tf.models.pretrained.imagenet import preprocess_input
 
 # Kernel size, filters, stride, padding, groups.
@@ -64,16 +62,6 @@ def test_caffe_in_opencv(preset, v1, tmp_path):
     expected, actual = net.forward(), model(inputs).numpy()
     assert_close(f"{preset}, logits", actual, expected, 1e-4)
     assert expected.std() > 0.1
-
-
-@contextlib.contextmanager
-def _policy(name):
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 class _Half(nn.Module):
@@ -135,7 +123,7 @@ def test_forward_and_gradients_in_pytorch(preset, tmp_path):
     # In float64, and image by image: where two inputs of a pool all but tie, rounding (LRN is computed in float32)
     # decides which gets the gradient, and one image may differ. A wrong gradient would differ in all of them.
     network = network.double()
-    with _policy("float64"):
+    with policy("float64"):
         model = AlexNet(preset, weights=str(file), classifier_activation=None)
         gradients = AlexNet(preset, classifier_activation=None)
     noise = np.random.default_rng(1).normal(0, 1, (3, *model.input_shape[1:]))

@@ -243,7 +243,8 @@ def test_samples_pass_over_no_channel(monkeypatch):
 
 def test_workers_but_the_chief_write_nothing(recipe, tmp_path):
     model = AlexNet(get_preset("paper").widened(1 / 16), classes=2, input_shape=(67, 67, 3))
-    silent = Summaries(*_probe_arguments(recipe, model), Journal(tmp_path, 10), writes=False)
+    probe = LayerProbe(*_probe_arguments(recipe, model))
+    silent = Summaries(recipe, model, ("dark", "light"), probe, Journal(tmp_path, 10), writes=False)
     silent.write_start(0)
     silent.write_layers(1)
     silent.write_network(1)
@@ -264,7 +265,8 @@ def test_the_hardest_examples_by_hand():
 
 def test_tensorboard_shows_the_drawings_of_the_hardest_examples(recipe, tmp_path):
     model = AlexNet(get_preset("paper").widened(1 / 16), classes=2, input_shape=(67, 67, 3))
-    summaries = Summaries(*_probe_arguments(recipe, model), Journal(tmp_path, 10))
+    probe = LayerProbe(*_probe_arguments(recipe, model))
+    summaries = Summaries(recipe, model, ("dark", "light"), probe, Journal(tmp_path, 10))
     hardest = HardestExamples()
     images = np.random.default_rng(0).integers(0, 256, (2, 67, 67, 3), np.uint8)
     hardest(*map(tf.constant, (images, [1, 1], [1.0, 1.0], [[0.9, 0.1], [0.8, 0.2]])))

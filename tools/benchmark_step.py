@@ -94,7 +94,7 @@ def _our_loop():
     workdir = pathlib.Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, workdir)
     run = Run(recipe, dataset.class_names, sums.statistics(), build_model(recipe, CLASSES), workdir)
-    trainer = Trainer(run, dataset, tf.distribute.get_strategy(), Options(log_every=STEPS))
+    trainer = Trainer(run, dataset, tf.distribute.get_strategy(), Options(log_every=STEPS), {})
 
     def measure():
         trainer.train(0, 2 * STEPS)

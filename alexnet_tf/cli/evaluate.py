@@ -1,7 +1,8 @@
 """Measures top-1 and top-5 error of a network, or of the mean of several networks.
 
-alexnet-tf evaluate --workdir=DIR --views=10
-alexnet-tf evaluate --workdir=DIR,DIR,DIR --ensemble_weights=search
+alexnet-tf evaluate --model=DIR --views=10
+alexnet-tf evaluate --model=DIR,DIR,DIR --ensemble_weights=search
+alexnet-tf evaluate --model=imagenet --dataset=folder:imagenet/val
 """
 
 import dataclasses
@@ -10,7 +11,7 @@ import sys
 
 from absl import flags
 
-from alexnet_tf.cli import common
+from alexnet_tf.cli import common, model_flags
 from alexnet_tf.data.file_split import NAMED
 from alexnet_tf.data.parts import PARTS
 from alexnet_tf.data.sources import Dataset
@@ -22,15 +23,12 @@ from alexnet_tf.runs.progress import Progress
 from alexnet_tf.runs.run import is_run
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string(
-    "workdir", None, "workdir of a run, or an export; several separated by commas form an ensemble", required=True
-)
+flags.DEFINE_string("model", None, f"{model_flags.MODEL}. Several separated by commas form an ensemble", required=True)
 flags.DEFINE_string("dataset", None, "dataset with the same classes to evaluate on instead of the run's own")
 flags.DEFINE_enum(
     "part", None, PARTS,
     "part of the dataset; by default the validation set if it has one or a run was trained on it, otherwise all",
 )  # fmt: skip
-flags.DEFINE_bool("best", False, "use the checkpoint with the lowest validation error instead of the newest")
 flags.DEFINE_integer("views", 1, "1: the central crop; 10: corners, center and their mirror images, averaged")
 flags.DEFINE_integer("batch_size", 64, "images at a time", lower_bound=1)
 flags.DEFINE_string(
@@ -39,16 +37,18 @@ flags.DEFINE_string(
     "evaluate on the others; equal if not given",
 )  # fmt: skip
 flags.DEFINE_bool("json", False, "print JSON")
+flags.adopt_module_key_flags(model_flags)
 
 
 def main(argv: list[str]) -> None:
     """Evaluates and prints the metrics."""
     common.no_arguments(argv)
-    paths = [FLAGS.workdir] if is_run(FLAGS.workdir) else FLAGS.workdir.split(",")
+    paths = [FLAGS.model] if is_run(FLAGS.model) else FLAGS.model.split(",")
     announced: list[tuple[Dataset, str]] = []
     metrics = evaluate_paths(
         paths, FLAGS.dataset, FLAGS.best, _weights(FLAGS.ensemble_weights), FLAGS.batch_size, FLAGS.views,
         lambda total: Progress("evaluating", total).update, FLAGS.part, lambda *data: announced.append(data),
+        FLAGS.preset, FLAGS.labels,
     )  # fmt: skip
     ((dataset, taken),) = announced
     _report_skipped(dataset)

@@ -1,51 +1,86 @@
-"""Exports a run as SavedModel, TFLite or ONNX, and compares each format with the Keras model on real images.
+"""Exports a network as SavedModel, TFLite or ONNX, and compares each format with the Keras model on images.
 
-alexnet-tf export --workdir=DIR --out=DIR
+alexnet-tf export --model=DIR --out=DIR
+
+The images are from the run's dataset, or from --dataset. Without either, they are drawn figures, which are enough to
+find faults of a conversion; tflite_full_int8 needs real images.
 """
 
+import numpy as np
+import numpy.typing as npt
 from absl import flags
 
-from alexnet_tf.cli import common
+from alexnet_tf.cli import common, model_flags
+from alexnet_tf.data.datasets import open_dataset
+from alexnet_tf.data.parts import open_part
+from alexnet_tf.errors import UserError
 from alexnet_tf.exporting.accuracy import IMAGES, SECONDS, Sample
 from alexnet_tf.exporting.export import check_export, export
 from alexnet_tf.exporting.formats import DEFAULT_FORMATS, FORMATS
+from alexnet_tf.runs.opening import Opened
 from alexnet_tf.runs.progress import Progress
-from alexnet_tf.runs.run import Run, load_run
+from alexnet_tf.runs.samples import sample_images
 
 PARITY_IMAGES, CALIBRATION_IMAGES = 32, 100
+DRAWN = "builtin:shapes"
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("workdir", None, "workdir of the run", required=True)
+flags.DEFINE_string("model", None, model_flags.KERAS_MODEL, required=True)
 flags.DEFINE_string("out", None, "directory to write; an export that is there is replaced", required=True)
-flags.DEFINE_bool("best", False, "use the checkpoint with the lowest validation error instead of the newest")
+flags.DEFINE_string("dataset", None, "dataset with images to compare on; its classes do not matter")
 flags.DEFINE_list("formats", list(DEFAULT_FORMATS), f"some of {', '.join(FORMATS)}")
 flags.DEFINE_integer(
     "evaluate", None,
-    "number of validation images on which to measure top-1 and top-5 error of each format, 0 for none; if not given: "
-    f"{IMAGES:,}, or as many as take {SECONDS:.0f} seconds",
+    "number of the run's validation images on which to measure top-1 and top-5 error of each format, 0 for none",
     lower_bound=0,
 )  # fmt: skip
 flags.DEFINE_bool("ten_views", False, "add a signature to the SavedModel that averages the paper's ten views")
+flags.adopt_module_key_flags(model_flags)
+
+DEFAULTS = {
+    "dataset": "the run's; drawn figures if there is no run",
+    "evaluate": f"{IMAGES:,}, or as many as take {SECONDS:.0f} seconds",
+}
 
 
 def main(argv: list[str]) -> None:
     """Exports and prints the comparison of each format."""
     common.no_arguments(argv)
     check_export(FLAGS.out, FLAGS.formats)
-    run = load_run(FLAGS.workdir, FLAGS.best)
-    calibration = run.images("train", CALIBRATION_IMAGES) if "tflite_full_int8" in FLAGS.formats else None
+    opened = model_flags.opened()
+    predictor, calibrates = opened.keras_predictor, "tflite_full_int8" in FLAGS.formats
+    # None for the images of the run.
+    dataset = FLAGS.dataset or (None if opened.run else DRAWN)
+    if calibrates and dataset == DRAWN:
+        raise UserError(f"dataset must name real images to calibrate tflite_full_int8, got {DRAWN}")
+    sample = _sample(opened, FLAGS.evaluate)
+    images = _images(opened, dataset, "validation", PARITY_IMAGES)
+    calibration = _images(opened, dataset, "train", CALIBRATION_IMAGES) if calibrates else None
+    about = {**opened.about, **({"compared on": dataset} if dataset else {})}
     rows = export(
-        run.predictor(), FLAGS.out, FLAGS.formats, images=run.images("validation", PARITY_IMAGES),
-        calibration=calibration, ten_views=FLAGS.ten_views, about=run.about, sample=_sample(run, FLAGS.evaluate),
+        predictor, FLAGS.out, FLAGS.formats, images=images, calibration=calibration, ten_views=FLAGS.ten_views,
+        about=about, sample=sample,
     )  # fmt: skip
     common.print_parity(rows)
+    if dataset == DRAWN:
+        print(f"compared on {len(images)} drawn figures; to compare on photographs, add --dataset=folder:PHOTOS")
 
 
-def _sample(run: Run, count: int | None) -> Sample | None:
-    """Validation images for `--evaluate`; without a number, as many as there is time for."""
-    if count == 0:
+def _images(opened: Opened, dataset: str | None, part: str, count: int) -> npt.NDArray[np.uint8]:
+    """Images to compare on or calibrate with, of a part of a dataset or of the run's."""
+    if dataset is None and opened.run:
+        return opened.run.images(part, count)
+    found = open_part(str(dataset), None, 0)[0] if part == "validation" else open_dataset(str(dataset))
+    return sample_images(getattr(found, part), len(found.class_names), opened.predictor.preprocessing, count, seed=0)
+
+
+def _sample(opened: Opened, count: int | None) -> Sample | None:
+    """Validation images of the run for `--evaluate`; without a number, as many as there is time for."""
+    if count and not opened.run:
+        raise UserError(f"evaluate must be 0 for weights without a run, which have no validation set, got {count}")
+    if count == 0 or not opened.run:
         return None
-    split = run.dataset.validation
+    split = opened.run.dataset.validation
     images = min(count or IMAGES, split.count)
     progress = Progress("measuring errors", images).update
     return Sample(split, images, None if count else SECONDS, progress)

@@ -1,6 +1,6 @@
 """Writes a layer's output for image files or a whole dataset, for search, clustering and detectors.
 
-alexnet-tf features --model=DIR --layer=fc7 --out=features.npz photo.jpg …
+alexnet-tf features --model=MODEL --layer=fc7 --out=features.npz photo.jpg …
 """
 
 import pathlib
@@ -9,7 +9,7 @@ import sys
 import tensorflow as tf
 from absl import flags
 
-from alexnet_tf.cli import common
+from alexnet_tf.cli import common, model_flags
 from alexnet_tf.data.datasets import open_dataset
 from alexnet_tf.data.decoding import decode
 from alexnet_tf.data.folder import files_split
@@ -17,15 +17,16 @@ from alexnet_tf.data.reasons import NOT_AN_IMAGE, reason
 from alexnet_tf.data.sources import Split
 from alexnet_tf.errors import UserError
 from alexnet_tf.inference.features import check_suffix, write_features
-from alexnet_tf.runs.opening import open_predictor
 from alexnet_tf.runs.progress import Progress
 
 PARTS = ("all", "train", "validation")
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("model", None, "workdir of a run, or directory of an export with a SavedModel", required=True)
 flags.DEFINE_string(
-    "layer", "fc7", "pool5, fc7, logits or probabilities; with a run, any layer (a wrong name lists them)"
+    "model", None, f"directory of an export with a SavedModel; {model_flags.KERAS_MODEL}", required=True
+)
+flags.DEFINE_string(
+    "layer", None, "pool5, fc7, logits or probabilities; except of an export, any layer (a wrong name lists them)"
 )
 flags.DEFINE_string("out", None, "file to write, *.npz or *.tfrecord; an existing file is replaced", required=True)
 flags.DEFINE_string("dataset", None, "dataset to read instead of image files, named as for train")
@@ -33,6 +34,9 @@ flags.DEFINE_enum("part", "all", PARTS, "part of the dataset")
 flags.DEFINE_integer(
     "seed", 0, "seed that picks the held-out images of a dataset without validation set", lower_bound=0
 )
+flags.adopt_module_key_flags(model_flags)
+
+DEFAULTS = {"layer": "fc7, or the last layer before the logits"}
 
 
 def main(argv: list[str]) -> int:
@@ -44,14 +48,15 @@ def main(argv: list[str]) -> int:
     common.check_out(FLAGS.out)
     common.sigterm_as_ctrl_c()
     splits, class_names = _splits_of(FLAGS.dataset) if FLAGS.dataset else ({"file": files_split(files)}, None)
-    predictor = open_predictor(FLAGS.model)
+    predictor = model_flags.opened().predictor
+    layer = FLAGS.layer or model_flags.default_layer(predictor)
     progress = Progress("features", sum(split.count for split in splits.values()))
-    written = write_features(predictor, FLAGS.layer, splits, FLAGS.out, class_names, progress.update)
+    written = write_features(predictor, layer, splits, FLAGS.out, class_names, progress.update)
     for name in written.unreadable:
         why = _reason(name) if files else NOT_AN_IMAGE
         print(f"error: {common.printable(f'{name}: {why}')}", file=sys.stderr)
     shape = "x".join(map(str, written.shape))
-    print(f"{FLAGS.out}: {common.counted(written.images, 'image')}, {FLAGS.layer} float32 {shape}")
+    print(f"{FLAGS.out}: {common.counted(written.images, 'image')}, {layer} float32 {shape}")
     return 1 if written.unreadable else 0
 
 

@@ -14,11 +14,11 @@ COMMANDS = {
     "verify": "check an export on this machine",
     "prepare": "resize a dataset once, so that training only reads and crops",
     "features": "write a layer's output for image files or a dataset",
-    "draw": "pictures of a run: kernels, predictions, neighbors, layers, curves, occlusion",
+    "draw": "pictures of a trained network: kernels, predictions, neighbors, layers, curves, occlusion",
     "experiment": "repeat one of the paper's comparisons",
     "presets": "list the networks side by side",
     "recipes": "list the recipes, or print one as JSON",
-    "weights": "convert published weights to a .weights.h5 file",
+    "weights": "convert weights to a .weights.h5, .safetensors or .onnx file",
 }
 _HELP = ("-h", "--help", "help")
 # All others need TensorFlow, which is imported before the command's own modules so that its notices are held back.

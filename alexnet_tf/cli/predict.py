@@ -1,6 +1,6 @@
-"""Labels image files, or the image files in directories, with a run or an export.
+"""Labels image files, or the image files in directories.
 
-alexnet-tf predict --model=DIR_OR_FILE photo.jpg photos/
+alexnet-tf predict --model=cifar10 photo.jpg photos/
 """
 
 import json
@@ -8,23 +8,21 @@ import sys
 
 from absl import flags
 
-from alexnet_tf.cli import common
+from alexnet_tf.cli import common, model_flags
 from alexnet_tf.errors import UserError
-from alexnet_tf.runs.opening import open_predictor
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string(
-    "model", None, "workdir of a run, directory of an export, or a .tflite or .onnx file of an export", required=True
-)
+flags.DEFINE_string("model", None, model_flags.MODEL, required=True)
 flags.DEFINE_integer("top", 5, "number of labels for each image", lower_bound=1)
 flags.DEFINE_bool("json", False, "print JSON")
+flags.adopt_module_key_flags(model_flags)
 
 
 def main(argv: list[str]) -> int:
     """Prints the labels of each image; reports unreadable files on stderr and with exit code 1."""
     if not argv[1:]:
         raise UserError("IMAGE must name at least one image file or directory, got none")
-    predictor = open_predictor(FLAGS.model)
+    predictor = model_flags.opened().predictor
     rows, failed = [], False
     for file, probabilities, error in predictor.predict_files(argv[1:]):
         if probabilities is None:

@@ -3,9 +3,10 @@
 import dataclasses
 import gzip
 import hashlib
+import io
 import json
 import os
-import pathlib
+import zlib
 from collections.abc import Iterator, Sequence
 
 from alexnet_tf import storage
@@ -17,6 +18,9 @@ FORMAT_VERSION = 1
 PARTS = ("train", "validation")
 
 _NAMED = 3  # How many files a message names.
+# A damaged file must not take all memory: of real lists, gzip makes a tenth.
+_MOST_COMPRESSION, _LEAST_LIMIT = 200, 10_000_000
+_KINDS = {"names": str, "labels": int, "sizes": int}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,15 +81,18 @@ class FileList:
     @classmethod
     def load(cls, path: str | os.PathLike) -> "FileList":
         """Reads a file that `save` wrote; raises UserError if it is damaged or has another format version."""
+        data = storage.read_bytes(path)
         try:
-            fields = json.loads(gzip.decompress(pathlib.Path(path).read_bytes()))
-        except (OSError, EOFError, ValueError) as error:
-            raise UserError(f"{str(path)!r} cannot be read: {error}") from error
+            with gzip.open(io.BytesIO(data)) as file:
+                text = file.read(max(_LEAST_LIMIT, _MOST_COMPRESSION * len(data)))
+            fields = json.loads(text)
+        except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
+            raise UserError(f"{str(path)!r} cannot be read: {error!s:.200}") from error
         storage.check_version(path, fields, FORMAT_VERSION)
-        try:
-            return cls(*(Part(**fields[name]) for name in PARTS))
-        except (KeyError, TypeError) as error:
-            raise UserError(f"{str(path)!r} must be a list of files that alexnet-tf wrote: {error}") from error
+        parts = [fields.get(name) for name in PARTS]
+        if not all(map(_is_part, parts)):
+            raise UserError(f"{str(path)!r} must be a list of files that alexnet-tf wrote")
+        return cls(*(Part(**part) for part in parts))
 
 
 def list_files(dataset: Dataset, sizes: bool = False) -> FileList:
@@ -127,6 +134,19 @@ def keep_parts(dataset: Dataset, before: FileList) -> Dataset:
         raise UserError(f"dataset {dataset.name!r} must have a training and a validation image left, got none")
     train, validation = (picked(of_files, each) for each in picks)
     return dataclasses.replace(dataset, train=train, validation=validation)
+
+
+def _is_part(fields: object) -> bool:
+    """Whether a value is what `save` makes of a `Part`."""
+    if not isinstance(fields, dict) or set(fields) != {"count", *_KINDS} or not isinstance(fields["count"], int):
+        return False
+    if (fields["names"] is None) != (fields["labels"] is None):
+        return False
+    columns = [(fields[name], kind) for name, kind in _KINDS.items() if fields[name] is not None]
+    return all(
+        isinstance(column, list) and len(column) == fields["count"] and all(isinstance(each, kind) for each in column)
+        for column, kind in columns
+    )
 
 
 def _part(split: Split, sizes: bool) -> Part:

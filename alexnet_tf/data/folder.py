@@ -76,7 +76,19 @@ def _parts(name: str, path: str) -> dict[str, pathlib.Path]:
 
 
 def files_split(paths: Sequence[str], labels: npt.NDArray[np.int64] | None = None) -> FileSplit:
-    """A `FileSplit` of image files in the given order; without labels, all have label 0."""
+    """A `FileSplit` of image files in the given order.
+
+    Args:
+        paths: of the files.
+        labels: int64 (files,). If not given, the user named the files, and all have label 0.
+
+    Raises:
+        UserError: if the user named a pipe, a device or a socket: to read it might never end.
+    """
+    if labels is None:
+        odd = [path for path in paths if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path))]
+        if odd:
+            raise UserError(f"IMAGE must be a regular file, got {odd[0]!r}")
     labels = np.zeros(len(paths), np.int64) if labels is None else labels
     tensor = tf.constant(paths)
     return FileSplit(

@@ -4,10 +4,9 @@ import dataclasses
 import pathlib
 
 from alexnet_tf.data.datasets import open_dataset
-from alexnet_tf.data.file_split import FileSplit, picked
 from alexnet_tf.data.folder import open_whole_folder
-from alexnet_tf.data.sources import Dataset, Split
-from alexnet_tf.errors import UserError
+from alexnet_tf.data.joined_split import JoinedSplit
+from alexnet_tf.data.sources import Dataset
 
 TRAIN, VALIDATION, ALL = PARTS = ("train", "validation", "all")
 
@@ -38,7 +37,8 @@ def open_part(name: str, part: str | None, seed: int) -> tuple[Dataset, str]:
 def select(dataset: Dataset, part: str) -> tuple[Dataset, str]:
     """The dataset with one of its parts as its validation set, and what was taken, in words."""
     if part == ALL:
-        return dataclasses.replace(dataset, validation=_joined(dataset)), f"all of {dataset.name}"
+        joined = JoinedSplit([dataset.train, dataset.validation])
+        return dataclasses.replace(dataset, validation=joined), f"all of {dataset.name}"
     taken = f"{part} part of {dataset.name}"
     if dataset.holds_out:
         taken += ", a tenth of which is held out for validation"
@@ -51,11 +51,3 @@ def is_same(one: str, other: str) -> bool:
     if one == other or kind != other_kind or kind not in ("folder", "tar", "records"):
         return one == other
     return pathlib.Path(path).expanduser().resolve() == pathlib.Path(other_path).expanduser().resolve()
-
-
-def _joined(dataset: Dataset) -> Split:
-    splits = [dataset.train, dataset.validation]
-    of_files = [split for split in splits if isinstance(split, FileSplit)]
-    if len(of_files) < len(splits):
-        raise UserError(f"part must be train or validation for {dataset.name!r}, which is not a folder or tar, got all")
-    return picked(of_files, [(number, i) for number, split in enumerate(of_files) for i in range(split.count)])

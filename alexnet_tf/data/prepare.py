@@ -66,6 +66,7 @@ def prepare(
             indices = _write_shards(shards, out, options, workers, progress)
             write_index(dataset, out, plan, indices)
             shutil.rmtree(out / records.WORK)
+    description.read_description(out / records.DESCRIPTION)
     return storage.read_json(out / records.DESCRIPTION, description.FORMAT_VERSION)
 
 
@@ -79,9 +80,13 @@ def _write_shards(
     preparer = Preparer(options)
     with concurrent.futures.ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         for shard in shards:
-            if not shard.index_file(work).is_file():
+            index = load_index(shard, out, work)
+            if index is None:
                 write_shard(shard, out, work, preparer, pool, lambda n, bad: progress(done + n, skipped + bad))  # noqa: B023
-            indices.append(load_index(shard, work))
+                index = load_index(shard, out, work)
+            if index is None:
+                raise UserError(f"{str(out / shard.file)!r} cannot be read as it was written: is the disk damaged?")
+            indices.append(index)
             done += shard.stop - shard.start
             skipped += len(indices[-1]["skipped"])
             progress(done, skipped)

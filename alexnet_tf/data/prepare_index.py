@@ -34,7 +34,11 @@ def write_index(dataset: Dataset, out: pathlib.Path, plan: dict[str, Any], indic
     skipped += [(records.NO_SPLIT, *row) for row in dataset.ignored]
     lines = ["\t".join(" ".join(str(field).split()) for field in row) + "\n" for row in skipped]
     storage.write_text(out / records.SKIPPED, "".join(lines))
-    storage.write_json(out / records.DESCRIPTION, {**plan, "splits": splits}, description.FORMAT_VERSION)
+    files = [f"{name}.{suffix}" for name in splits for suffix in ("npy", "txt")] + [records.STATISTICS]
+    fingerprints = {index["file"]: str(index["fingerprint"]) for index in indices}
+    fingerprints |= {file: description.fingerprint(out / file) for file in files}
+    fields = {**plan, "splits": splits, "fingerprints": fingerprints}
+    storage.write_json(out / records.DESCRIPTION, fields, description.FORMAT_VERSION)
 
 
 def _write_split(dataset: Dataset, out: pathlib.Path, name: str, indices: list[dict[str, Any]]) -> dict[str, Any]:

@@ -14,9 +14,12 @@ from typing import Any
 import numpy as np
 
 from alexnet_tf import storage
+from alexnet_tf.data import description
+from alexnet_tf.data.arrays import read_npz
 from alexnet_tf.data.prepare_images import Chunk, Preparer
 from alexnet_tf.data.sources import ImageFileSplit, Original
 from alexnet_tf.data.statistics import Sums
+from alexnet_tf.errors import UserError
 
 # Images that a thread prepares at a time.
 CHUNK_SIZE = 16
@@ -79,14 +82,26 @@ def write_shard(
             count=sums.count,
             pixels=sums.pixels,
             products=sums.products,
+            fingerprint=description.fingerprint(out / shard.file),
         )
 
 
-def load_index(shard: ShardPlan, work: pathlib.Path) -> dict[str, Any]:
-    """A shard's part of the index: `split`, `file`, `label`, `names`, `skipped`, `count`, `pixels` and `products`."""
-    with np.load(shard.index_file(work)) as arrays:
-        index = {key: arrays[key] for key in arrays.files}
-    return {**index, **json.loads(str(index["texts"])), "split": shard.split_name, "file": shard.file}
+def load_index(shard: ShardPlan, out: pathlib.Path, work: pathlib.Path) -> dict[str, Any] | None:
+    """A shard's part of the index.
+
+    Returns:
+        `split`, `file`, `fingerprint`, `label`, `names`, `skipped`, `count`, `pixels` and `products`. None if it was
+        not written, or if it or the shard is damaged: the shard has to be written again.
+    """
+    try:
+        index = read_npz(shard.index_file(work))
+        index |= json.loads(str(index["texts"]))
+        readable = len(index["names"]) == len(index["label"]) == index["count"] and isinstance(index["skipped"], list)
+        sums = [index[name].shape[-1:] == (3,) or not index["count"] for name in ("pixels", "products")]
+        intact = str(index["fingerprint"]) == description.fingerprint(out / shard.file)
+    except (UserError, KeyError, TypeError, ValueError):
+        return None
+    return {**index, "split": shard.split_name, "file": shard.file} if readable and all(sums) and intact else None
 
 
 def _writer(file: pathlib.Path) -> Any:

@@ -15,7 +15,8 @@ import pathlib
 import numpy as np
 import numpy.typing as npt
 
-from alexnet_tf.data.description import SPLITS, SUFFIX_OF, Description, read_description
+from alexnet_tf.data.arrays import read_npy
+from alexnet_tf.data.description import SPLITS, SUFFIX_OF, Description, fingerprint, read_description
 from alexnet_tf.data.record_files import allow_open_files
 from alexnet_tf.data.record_splits import JpegRecords, RawSquares
 from alexnet_tf.data.sources import Dataset
@@ -44,7 +45,11 @@ def open_records(name: str, path: str, seed: int) -> Dataset:
     description = read_description(root / DESCRIPTION)
     allow_open_files(sum(len(description.shards[split]) for split in SPLITS))
     train, validation = (_split(root, split, description) for split in SPLITS)
-    return Dataset(name, description.class_names, train, validation, Statistics.load(root / STATISTICS))
+    dataset = Dataset(name, description.class_names, train, validation, Statistics.load(root / STATISTICS))
+    for file, expected in description.fingerprints.items():
+        if fingerprint(root / file) != expected:
+            raise UserError(f"{root / file} is damaged, or of another dataset: prepare the dataset again")
+    return dataset
 
 
 def _split(root: pathlib.Path, split: str, description: Description) -> JpegRecords | RawSquares:
@@ -60,11 +65,8 @@ def _split(root: pathlib.Path, split: str, description: Description) -> JpegReco
 
 
 def _labels(file: pathlib.Path, count: int, classes: int) -> npt.NDArray[np.int32]:
-    try:
-        labels = np.load(file)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{file} cannot be read: {error}; prepare the dataset again") from error
-    valid = isinstance(labels, np.ndarray) and labels.shape == (count,) and labels.dtype.kind == "i"
+    labels = read_npy(file)
+    valid = labels.shape == (count,) and labels.dtype.kind == "i"
     if not (valid and count and 0 <= labels.min() and labels.max() < classes):
         raise UserError(f"{file} must be {count:,} labels from 0 to {classes - 1}: prepare the dataset again")
     return labels

@@ -28,7 +28,9 @@ class Split(Protocol):
     """
 
     count: int
-    skipped: set[str]
+
+    @property
+    def skipped(self) -> set[str]: ...
 
     @property
     def names(self) -> Sequence[str] | None: ...

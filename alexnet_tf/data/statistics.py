@@ -2,8 +2,6 @@
 
 import dataclasses
 import os
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alexnet_tf import storage
+from alexnet_tf.data.arrays import read_npz
 from alexnet_tf.data.images import central_crop
 from alexnet_tf.errors import UserError
 
@@ -89,13 +88,12 @@ class Statistics:
         Raises:
             UserError: if it is damaged, or not such a file.
         """
-        try:
-            with np.load(path) as arrays:
-                loaded = cls(*(arrays[key] for key in ("mean_image", "eigenvalues", "eigenvectors", "count")))
-        except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-            raise UserError(
-                f"{str(path)!r} must be statistics that alexnet-tf wrote, and cannot be read: {error}"
-            ) from error
+        arrays = read_npz(path)
+        missing = [field.name for field in dataclasses.fields(cls) if field.name not in arrays]
+        if missing:
+            raise UserError(f"{str(path)!r} must be statistics that alexnet-tf wrote, got no {', '.join(missing)}")
+        columns: list[Any] = [arrays[field.name] for field in dataclasses.fields(cls)]
+        loaded = cls(*columns)
         side = loaded.mean_image.shape[0] if loaded.mean_image.ndim else 0
         expected = {"mean_image": (side, side, 3), "eigenvalues": (3,), "eigenvectors": (3, 3), "count": ()}
         for name, shape in expected.items():

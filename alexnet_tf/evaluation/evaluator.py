@@ -12,6 +12,7 @@ from alexnet_tf.data.sources import Dataset, Split
 from alexnet_tf.errors import UserError
 from alexnet_tf.evaluation.metrics import Metrics, Sums, batch_sums
 from alexnet_tf.inference.predictor import Predictor
+from alexnet_tf.models.pretrained.imagenet import imagenet_classes
 
 BATCH_SIZE = 64
 
@@ -128,8 +129,13 @@ def evaluate(
 
 
 def check_classes(predictor: Predictor, dataset: Dataset) -> None:
-    """Raises UserError if a dataset has other classes than a network, or the same in another order."""
-    if dataset.class_names != predictor.class_names:
+    """Raises UserError if a dataset has other classes than a network, or the same in another order.
+
+    Published weights have the names of ImageNet's classes, and datasets have their WordNet ids.
+    """
+    names = dict(imagenet_classes())
+    readable = tuple(names.get(class_name, class_name) for class_name in dataset.class_names)
+    if predictor.class_names not in (dataset.class_names, readable):
         raise UserError(
             f"dataset must have the {len(predictor.class_names)} classes of {predictor.name!r} in the same order, got "
             f"{dataset.name!r} with {len(dataset.class_names)} classes: {', '.join(dataset.class_names[:5])} …"

@@ -9,8 +9,8 @@ from alexnet_tf.errors import UserError
 from alexnet_tf.evaluation.ensembles import EnsembleMetrics, evaluate_ensemble
 from alexnet_tf.evaluation.evaluator import BATCH_SIZE, check_classes, evaluate
 from alexnet_tf.evaluation.metrics import Metrics
-from alexnet_tf.runs.opening import open_predictor
-from alexnet_tf.runs.run import Run, is_run, load_run
+from alexnet_tf.runs.opening import open_model
+from alexnet_tf.runs.run import Run, is_run
 
 # The validation sets of these datasets do not depend on a seed.
 FIXED_VALIDATION = ("records:", "tfds:")
@@ -26,6 +26,8 @@ def evaluate_paths(
     progress: Callable[[int], Callable[[int], None]] = lambda total: lambda examples: None,
     part: str | None = None,
     announce: Callable[[Dataset, str], None] = lambda dataset, taken: None,
+    preset: str | None = None,
+    labels: str | os.PathLike | None = None,
 ) -> Metrics | EnsembleMetrics:
     """Evaluates a network, or the mean of several, on held-out images.
 
@@ -40,6 +42,7 @@ def evaluate_paths(
         part: "train", "validation" or "all". If not given: the validation set of a dataset that has one or that a run
             was trained on, and all of any other.
         announce: called with the dataset, whose validation set is what will be evaluated, and what that is in words.
+        preset, labels: as for `open_predictor`.
 
     Returns:
         `Metrics` of one network, `EnsembleMetrics` of several.
@@ -50,9 +53,11 @@ def evaluate_paths(
     """
     if weights is not None and len(paths) < 2:
         raise UserError(f"ensemble_weights must be given with several networks only, got {len(paths)}")
-    runs = {path: load_run(path, best) for path in paths if is_run(path)}
-    predictors = [runs[path].predictor() if path in runs else open_predictor(path) for path in paths]
-    opened, taken = _open_dataset(dataset, part, list(runs.values()))
+    if best and not any(map(is_run, paths)):
+        raise UserError(f"best must be given with a run, got {', '.join(map(str, paths))}")
+    models = [open_model(path, best and is_run(path), preset, labels) for path in paths]
+    predictors = [model.predictor for model in models]
+    opened, taken = _open_dataset(dataset, part, [model.run for model in models if model.run])
     check_classes(predictors[0], opened)
     announce(opened, taken)
     update = progress(opened.validation.count)
@@ -69,7 +74,7 @@ def _open_dataset(name: str | None, part: str | None, runs: list[Run]) -> tuple[
             return select(trained.dataset, part or VALIDATION)
         return open_part(name, part, runs[0].recipe.dataset_seed if runs else 0)
     if not runs:
-        raise UserError("dataset must be given to evaluate exports without a run")
+        raise UserError("dataset must be given to evaluate networks without a run")
     for run in runs:
         if not _same_validation(run, runs[0]):
             raise UserError(

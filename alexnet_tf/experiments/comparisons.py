@@ -114,8 +114,8 @@ def _compared(rows: list[dict[str, Any]]) -> str:
         bound = two_standard_errors(first["top1_error"], row["top1_error"], row["images"])
         parts.append(
             f"{row['variant']} {percent(row['top1_error'])}, {100 * abs(difference):.2f} points "
-            f"{'higher' if difference > 0 else 'lower'}, {'more than' if abs(difference) > bound else 'within'} "
-            f"two standard errors ({100 * bound:.2f} points)"
+            f"{'higher' if difference > 0 else 'lower'}: {'more' if abs(difference) > bound else 'not more'} than "
+            f"chance alone explains (±{100 * bound:.2f} points at 95 %)"
         )
     return "; ".join(parts) + ". One seed: errors differ between seeds as well."
 

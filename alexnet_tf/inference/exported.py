@@ -192,8 +192,8 @@ def open_export(path: str | os.PathLike) -> Predictor:
             predictor.name = str(path)  # As the user knows it.
             return predictor
     raise UserError(
-        "model must be the workdir of a run, an export with a SavedModel, or a .tflite or .onnx file of an export, "
-        f"got {str(path)!r}"
+        "model must be the workdir of a run, an export with a SavedModel, a .tflite or .onnx file of an export, a "
+        f"weight file, 'imagenet' or 'cifar10', got {str(path)!r}"
     )
 
 

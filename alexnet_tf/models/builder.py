@@ -30,7 +30,7 @@ def AlexNet(  # noqa: N802 - a constructor by convention, as in keras.applicatio
     input_tensor: keras.KerasTensor | None = None,
     input_shape: tuple[int | None, int | None, int] | None = None,
     pooling: str | None = None,
-    classes: int = 1000,
+    classes: int | None = None,
     classifier_activation: str | None = "softmax",
     name: str | None = None,
 ) -> keras.Model:
@@ -45,15 +45,16 @@ def AlexNet(  # noqa: N802 - a constructor by convention, as in keras.applicatio
         include_top: whether to build the dense layers. Without them the output is the last pooled feature map, (batch,
             6, 6, 256) at the preset's own input size, or what `pooling` makes of it.
         weights: None for random initialization; `"imagenet"` for the published weights of `caffe`, `caffenet` and
-            `torchvision`; or the path, `https://` or `hf://` address of a weight file (`.caffemodel`, `.npy`, `.onnx`,
-            `.pth`, `.safetensors` or `.weights.h5`), or the workdir of a finished run. Layers that do not fit keep
-            their random initialization, with a warning that names them.
+            `torchvision`; `"cifar10"` for those of `four_layers` that come with the package; or the path, `https://` or
+            `hf://` address of a weight file (`.caffemodel`, `.npy`, `.onnx`, `.pth`, `.safetensors` or `.weights.h5`),
+            or the workdir of a finished run. Layers that do not fit keep their random initialization, with a warning
+            that names them.
         input_tensor: Keras tensor to use as the input image, e.g. the output of `keras.Input` or of other layers.
         input_shape: (height, width, channels); None for the preset's own size. Height and width may be None without
             the top.
         pooling: without the top: None for the feature map, `"avg"` or `"max"` for its global average or maximum,
             (batch, channels).
-        classes: number of outputs of the top.
+        classes: number of outputs of the top; by default the preset's: 10 for `four_layers`, 1000 for all others.
         classifier_activation: activation after `fc8`, computed in float32; None for logits.
         name: of the model; `alexnet_<preset>` if not given.
 
@@ -67,6 +68,7 @@ def AlexNet(  # noqa: N802 - a constructor by convention, as in keras.applicatio
     Reference: sections 3 and 5 of the paper; `docs/fidelity.md` for the differences between presets.
     """
     preset = get_preset(preset)
+    classes = preset.classifier.units if classes is None else classes
     _check_arguments(classes, classifier_activation, pooling)
     inputs = _inputs(preset, input_tensor, input_shape)
     _check_size(preset, inputs.shape[1:], include_top)

@@ -32,11 +32,19 @@ class Stage:
     multiply_adds: int
 
 
-def stages(preset: Preset) -> list[Stage]:
-    """The convolutions and dense layers of a preset at its own input size."""
+def stages(preset: Preset, size: int | None = None, classes: int | None = None) -> list[Stage]:
+    """The convolutions and dense layers of a preset.
+
+    Args:
+        preset: the network.
+        size: height and width of the input; the preset's if not given.
+        classes: number of outputs; the preset's if not given.
+    """
     stages: list[Stage] = []
-    shape: Shape = (preset.input_size, preset.input_size, preset.channels)
-    for spec in preset.layers:
+    size = preset.input_size if size is None else size
+    classifier = dataclasses.replace(preset.classifier, units=preset.classifier.units if classes is None else classes)
+    shape: Shape = (size, size, preset.channels)
+    for spec in (*preset.layers[:-1], classifier):
         parameters, output = spec.parameters(shape), spec.output_shape(shape)
         if isinstance(spec, WeightedSpec):
             multiply_adds = math.prod(output[:-1]) * math.prod(spec.kernel_shape(shape))

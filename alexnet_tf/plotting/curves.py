@@ -126,6 +126,8 @@ def _looks(validated: bool) -> Iterable[dict[str, Any]]:
 
 def _points(rows: Rows, by: str, metric: str) -> npt.NDArray:
     """float (2, rows): x and y."""
+    if any(by not in row or metric not in row for row in rows):
+        raise UserError(f"metrics must have {by} and {metric} in every line, got none in one of them")
     return np.array([(row[by], row[metric]) for row in rows], float).reshape(-1, 2).T
 
 

@@ -1,5 +1,6 @@
 """Checkpoints: saved so that an interruption at any moment loses only the work since the last one."""
 
+import contextlib
 import os
 import pathlib
 import sys
@@ -138,6 +139,26 @@ def candidates(directory: str | os.PathLike) -> list[str]:
     return [str(directory / f"ckpt-{number}") for number in _numbers(directory)] if directory.is_dir() else []
 
 
+def largest_size(directory: str | os.PathLike) -> int:
+    """The size in bytes of the largest checkpoint in a directory, without its index; 0 if there is none."""
+    sizes = [0]
+    for file in [file for path in candidates(directory) for file in _data_files(path)]:
+        with contextlib.suppress(FileNotFoundError):  # Another process has replaced it.
+            sizes.append(file.stat().st_size)
+    return max(sizes)
+
+
+def _data_files(path: str) -> list[pathlib.Path]:
+    start, directory = f"{pathlib.Path(path).name}.data-", pathlib.Path(path).parent
+    return [file for file in directory.iterdir() if file.name.startswith(start) and file.is_file()]
+
+
+def _check_regular(path: str) -> None:
+    """Raises ValueError unless a checkpoint's files are regular ones: TensorFlow would wait for a pipe forever."""
+    if not _data_files(path) or not pathlib.Path(f"{path}.index").is_file():
+        raise ValueError("a file is missing, or not a regular file")
+
+
 def restore_newest(checkpoint: tf.train.Checkpoint, directory: str | os.PathLike, partial: bool = False) -> str | None:
     """Restores the newest readable checkpoint of a directory, and reports unreadable ones on stderr.
 
@@ -159,6 +180,7 @@ def restore_newest(checkpoint: tf.train.Checkpoint, directory: str | os.PathLike
         path = paths[0]
         tried.add(path)
         try:
+            _check_regular(path)
             status = checkpoint.read(path)
             (status.expect_partial() if partial else status).assert_existing_objects_matched()
             return path

@@ -4,7 +4,7 @@ Validation, command-line flags and the help text are derived from them.
 """
 
 import dataclasses
-import math
+import sys
 import types
 import typing
 from collections.abc import Sequence
@@ -141,7 +141,9 @@ def _is(value: Any, kind: type) -> bool:
 def _check_value(name: str, value: Any, facts: Facts) -> None:
     if facts.choices:
         one_of(name, value, facts.choices)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"{name} must be finite, got {value}")
-    if isinstance(value, (int, float)) and not facts.allow(value):
+    if not isinstance(value, (int, float)):
+        return
+    if not abs(value) <= sys.float_info.max:  # Whole numbers may be larger than any float.
+        raise UserError(f"{name} must be finite, got {value!s:.30}")
+    if not facts.allow(value):
         raise UserError(f"{name} must be {facts.bounds}, got {value}")

@@ -1,6 +1,7 @@
 """A recipe: how to train, as data. A run stores its resolved recipe as `recipe.json` in its workdir."""
 
 import dataclasses
+import functools
 import math
 import os
 import pathlib
@@ -67,11 +68,13 @@ class Recipe:
     dataset: str = field("builtin:shapes", "data", "builtin:shapes, folder:PATH, tar:PATH, records:DIR or tfds:NAME")
     preset: str = field("paper", "network", "network; alexnet-tf presets lists them", defines_network=True)
     width: float = field(
-        1.0, "network", "factor on the width of every hidden layer, e.g. 0.25", above=0, defines_network=True
-    )
+        1.0, "network", "factor on the width of every hidden layer, e.g. 0.25", above=0, below=1000,
+        defines_network=True,
+    )  # fmt: skip
     image_size: int | None = field(
-        None, "network", "height and width of the input, in pixels", at_least=1, if_none=_PRESET, defines_network=True
-    )
+        None, "network", "height and width of the input, in pixels", at_least=1, below=10_000, if_none=_PRESET,
+        defines_network=True,
+    )  # fmt: skip
     initialization: str = field(
         "preset", "network", "preset: as the preset defines it; code: with the standard deviations of net 145 of the "
         "2012 code; he: N(0, 2 / fan-in), biases 0", choices=("preset", "code", "he"),
@@ -92,7 +95,7 @@ class Recipe:
     )  # fmt: skip
     pool_size: int | None = field(
         None, "network", "size of the pooling windows; 2 with the usual stride of 2 makes them not overlap",
-        at_least=1, if_none=_PRESET, defines_network=True,
+        at_least=1, below=1000, if_none=_PRESET, defines_network=True,
     )  # fmt: skip
     normalization: bool = field(True, "network", "keep the preset's local response normalization", defines_network=True)
     towers: bool = field(
@@ -121,8 +124,9 @@ class Recipe:
         0.0, "optimization", "fraction of each target that is spread over all classes", at_least=0, below=1
     )
     head_lr_multiplier: float = field(
-        1.0, "optimization", "learning rate of the last layer, as a multiple of learning_rate", above=0
-    )
+        1.0, "optimization", "learning rate of the last layer, and of others that pretrained weights do not fit, as a "
+        "multiple of learning_rate", above=0,
+    )  # fmt: skip
     bias_lr_multiplier: float = field(
         1.0, "optimization", "learning rate of biases, as a multiple of learning_rate", at_least=0
     )
@@ -174,7 +178,7 @@ class Recipe:
     def __post_init__(self) -> None:
         """Checks every field and what they must agree on."""
         fields.check(self)
-        network, crop = self.network(), self.resize_crop.crop
+        network, crop = self.network, self.resize_crop.crop
         check_input_size(network, crop, crop)
         names = [layer.name for layer in network.layers if isinstance(layer, WeightedSpec)]
         fields.one_of("freeze_through", self.freeze_through, ("none", *names[:-1]))
@@ -189,6 +193,7 @@ class Recipe:
                 f"got {self.head_lr_multiplier:g}"
             )
 
+    @functools.cached_property
     def network(self) -> Preset:
         """The resolved `Preset`, with every field that changes the network applied."""
         preset = get_preset(self.preset).widened(self.width)
@@ -223,9 +228,9 @@ class Recipe:
     @property
     def resize_crop(self) -> ResizeCrop:
         """The sizes to which images are resized and cropped, in pixels."""
-        preset = get_preset(self.preset)
-        if self.image_size in (None, preset.input_size):
-            return ResizeCrop(preset.preprocessing.resize, preset.input_size)
+        network = self.network
+        if self.image_size in (None, network.input_size):
+            return ResizeCrop(network.preprocessing.resize, network.input_size)
         return ResizeCrop(round(self.image_size * _RESIZE_TO_CROP), self.image_size)
 
     def augmentation(self, epoch: int) -> Augmentation:
@@ -261,7 +266,7 @@ class Recipe:
         try:
             return fields.from_json(cls, values)
         except UserError as error:
-            raise UserError(f"{str(path)!r} is not a valid recipe: {error}") from error
+            raise UserError(f"{str(path)!r} is not a valid recipe: {error!s:.500}") from error
 
 
 def _with_code_initialization(preset: Preset) -> Preset:

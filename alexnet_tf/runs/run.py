@@ -15,20 +15,20 @@ import tensorflow as tf
 
 from alexnet_tf import locks, storage
 from alexnet_tf.data.file_list import FileList
-from alexnet_tf.data.pipeline import read_split
-from alexnet_tf.data.sources import Dataset
+from alexnet_tf.data.sources import Dataset, check_class_names
 from alexnet_tf.data.statistics import Statistics
 from alexnet_tf.errors import UserError
 from alexnet_tf.inference.keras_predictor import KerasPredictor
 from alexnet_tf.inference.predictor import InputPreprocessing
 from alexnet_tf.models.builder import AlexNet
+from alexnet_tf.models.cost import stages
 from alexnet_tf.models.precision import policy
-from alexnet_tf.models.presets import get_preset
 from alexnet_tf.models.pretrained.weight_file import WeightFile, check_finite
 from alexnet_tf.runs import fields, layout
-from alexnet_tf.runs.checkpoints import restore_newest
+from alexnet_tf.runs.checkpoints import largest_size, restore_newest
 from alexnet_tf.runs.recipe import Recipe, read_recipe
 from alexnet_tf.runs.run_dataset import open_run_dataset
+from alexnet_tf.runs.samples import sample_images
 
 RESULT_VERSION = 1  # Of result.json.
 
@@ -54,7 +54,7 @@ class Run:
     @functools.cached_property
     def mean(self) -> npt.NDArray[np.float32]:
         """The mean that is subtracted from crops: (crop, crop, 3) or (3,)."""
-        kind, crop = get_preset(self.recipe.preset).preprocessing.mean, self.recipe.resize_crop.crop
+        kind, crop = self.recipe.network.preprocessing.mean, self.recipe.resize_crop.crop
         return np.asarray(self.statistics.mean(kind, crop), np.float32)
 
     @property
@@ -87,11 +87,14 @@ class Run:
         if not file.is_file():
             return {**facts, "error": "unknown: the run is not finished"}
         result = storage.read_json(file, RESULT_VERSION)
-        return {
-            **facts,
-            "top-1 error": f"{result['top1_error']:.2%} of {result['examples']:,} validation images",
-            "top-5 error": f"{result['top5_error']:.2%}",
-        }
+        try:
+            return {
+                **facts,
+                "top-1 error": f"{result['top1_error']:.2%} of {result['examples']:,} validation images",
+                "top-5 error": f"{result['top5_error']:.2%}",
+            }
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise UserError(f"{str(file)!r} must hold the errors of the last validation: {error!s:.200}") from error
 
     def images(self, split_name: str, count: int) -> npt.NDArray[np.uint8]:
         """Central crops of readable images of the run's dataset.
@@ -103,11 +106,9 @@ class Run:
         Returns:
             uint8 (images, crop, crop, 3).
         """
-        split = getattr(self.dataset, split_name)
-        count = min(count, split.count)
         seed = self.recipe.seed if split_name == "train" else None
-        classes, sizes = len(self.class_names), self.recipe.resize_crop
-        return next(read_split(split, classes, count, sizes, count=count, seed=seed)).images
+        split = getattr(self.dataset, split_name)
+        return sample_images(split, len(self.class_names), self.recipe.resize_crop, count, seed)
 
 
 def is_run(path: str | os.PathLike) -> bool:
@@ -119,7 +120,7 @@ def build_model(recipe: Recipe, classes: int, precision: str = "float32") -> ker
     """Builds the network of a recipe, with random weights and probabilities as output."""
     crop = recipe.resize_crop.crop
     with policy(precision):
-        return AlexNet(recipe.network(), input_shape=(crop, crop, 3), classes=classes)
+        return AlexNet(recipe.network, input_shape=(crop, crop, 3), classes=classes)
 
 
 def load_run(workdir: str | os.PathLike, best: bool = False) -> Run:
@@ -139,8 +140,9 @@ def load_run(workdir: str | os.PathLike, best: bool = False) -> Run:
     if not is_run(workdir):
         raise UserError(f"workdir must hold a run of alexnet-tf train, got {str(workdir)!r}")
     recipe, class_names = read_recipe(workdir), _read_classes(workdir)
-    model = build_model(recipe, len(class_names))
     directory = workdir / (layout.BEST if best else layout.CHECKPOINTS)
+    _check_size(recipe, len(class_names), directory)
+    model = build_model(recipe, len(class_names))
     if restore_newest(tf.train.Checkpoint(model=model), directory, partial=True) is None:
         raise UserError(
             f"workdir must have a checkpoint in {directory.name}/, got {str(workdir)!r}, which has none yet"
@@ -194,16 +196,23 @@ def init_workdir(
     recipe.save(workdir / layout.RECIPE)
 
 
+def _check_size(recipe: Recipe, classes: int, directory: pathlib.Path) -> None:
+    """Raises UserError if a network has more parameters than fit its checkpoints; to build it could take all memory."""
+    size = largest_size(directory)
+    needed = sum(stage.parameters for stage in stages(recipe.network, recipe.resize_crop.crop, classes))
+    if size and 4 * needed > size:
+        raise UserError(
+            f"{layout.RECIPE} and {layout.CLASSES} must be of the network whose checkpoints are in {str(directory)!r}, "
+            f"got a network of {needed:,} parameters for a checkpoint of {size:,} bytes"
+        )
+
+
 def _read_classes(workdir: pathlib.Path) -> tuple[str, ...]:
     file = workdir / layout.CLASSES
-    try:
-        names = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{str(file)!r} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{str(file)!r} is not valid JSON: {error}") from error
+    names = storage.parse_json(file)
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         raise UserError(f"{str(file)!r} must be a list of class names, got {str(names)[:100]}")
+    check_class_names(names, str(file))
     return tuple(names)
 
 

@@ -10,11 +10,13 @@ from alexnet_tf.data.statistics import Statistics
 from alexnet_tf.runs import layout
 from alexnet_tf.runs.progress import Progress
 from alexnet_tf.runs.recipe import Recipe
-from alexnet_tf.runs.source import source_statistics
+from alexnet_tf.runs.source import source_statistics, with_source_mean
 
 
 def load_or_compute_statistics(recipe: Recipe, workdir: pathlib.Path, dataset: Dataset, writes: bool) -> Statistics:
     """The statistics in the workdir; else those of the run that the weights are from; else the training set's.
+
+    If the weights are from a file with a mean image, the training set's have that one.
 
     Args:
         recipe: the run's recipe.
@@ -25,7 +27,7 @@ def load_or_compute_statistics(recipe: Recipe, workdir: pathlib.Path, dataset: D
     path = workdir / layout.STATISTICS
     if path.exists():
         return Statistics.load(path)
-    result = source_statistics(recipe) or _compute(recipe, dataset)
+    result = source_statistics(recipe) or with_source_mean(_compute(recipe, dataset), recipe.weights)
     if writes:
         result.save(path)
     return result

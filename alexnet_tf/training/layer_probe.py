@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
 from alexnet_tf.data import pipeline
+from alexnet_tf.data.images import add_mean
 from alexnet_tf.data.network_input import network_input
 from alexnet_tf.data.sampling import Shard
 from alexnet_tf.data.sources import Dataset
@@ -73,6 +75,10 @@ class LayerProbe:
         """The network's input for `batch`: float32 (batch, crop, crop, 3), augmented, the mean subtracted."""
         color_pca = self._color_pca if self._recipe.augmentation(0).color_noise else None
         return network_input(self.batch, self._mean, color_pca, self._recipe.color_noise_divisor)
+
+    def augmented(self) -> npt.NDArray[np.uint8]:
+        """The images of `inputs`, with the mean added back: uint8 (batch, crop, crop, 3)."""
+        return add_mean(self.inputs(), self._mean).numpy()
 
     def measure(self) -> LayerValues:
         """Returns {kind: {layer: float32 array}} for each of `SCALARS` and `HISTOGRAMS`."""

@@ -18,7 +18,6 @@ from alexnet_tf.data.sampling import Shard
 from alexnet_tf.data.sources import Dataset
 from alexnet_tf.errors import UserError
 from alexnet_tf.evaluation.metrics import Metrics
-from alexnet_tf.models.pretrained.fit import reinitialized
 from alexnet_tf.runs import layout
 from alexnet_tf.runs.checkpoints import Checkpoints, candidates
 from alexnet_tf.runs.progress import Progress
@@ -35,10 +34,17 @@ from alexnet_tf.training.distribution import (
     make_strategy,
     wait_for_others,
 )
-from alexnet_tf.training.fine_tuning import describe, freeze, load_pretrained
+from alexnet_tf.training.fine_tuning import (
+    describe,
+    freeze,
+    load_pretrained,
+    read_reinitialized,
+    save_reinitialized,
+)
 from alexnet_tf.training.hardest_examples import HardestExamples
 from alexnet_tf.training.interruption import Interrupted, Stop, StopRequested, stopping_gracefully
 from alexnet_tf.training.journal import Journal
+from alexnet_tf.training.layer_probe import LayerProbe
 from alexnet_tf.training.meter import Meter
 from alexnet_tf.training.options import Options
 from alexnet_tf.training.state import TrainingState
@@ -84,15 +90,19 @@ def train_and_evaluate(recipe: Recipe, workdir: str | os.PathLike, options: Opti
             model = build_model(recipe, len(dataset.class_names), recipe.precision)
         # The weights are loaded before the workdir is created: if they cannot be, there is no run.
         resumes = bool(candidates(workdir / layout.CHECKPOINTS))
-        misfits = load_pretrained(model, recipe) if recipe.weights and not resumes else {}
+        reinitialized = {}
+        if recipe.weights:
+            reinitialized = read_reinitialized(workdir) if resumes else load_pretrained(model, recipe)
         freeze(model, recipe.freeze_through)
         with locked_workdir(workdir) if chief and not exists else contextlib.nullcontext():
             if chief:
                 init_workdir(workdir, recipe, dataset.class_names, files)
+                save_reinitialized(workdir, reinitialized)
             statistics = load_or_compute_statistics(recipe, workdir, dataset, chief)
-            trainer = Trainer(Run(recipe, dataset.class_names, statistics, model, workdir), dataset, strategy, options)
+            run = Run(recipe, dataset.class_names, statistics, model, workdir)
+            trainer = Trainer(run, dataset, strategy, options, reinitialized)
             with stopping_gracefully(trainer.stop):
-                metrics = trainer.finish(misfits)
+                metrics = trainer.finish()
                 wait_for_others(strategy)
                 return metrics
 
@@ -105,39 +115,46 @@ class Trainer:
         dataset: the run's dataset.
         strategy: the devices that train.
         options: how to train.
+        reinitialized: layers that pretrained weights did not fit, and why: see `load_pretrained`.
 
     Attributes:
         stop: the request to stop.
     """
 
-    def __init__(self, run: Run, dataset: Dataset, strategy: tf.distribute.Strategy, options: Options) -> None:
+    def __init__(
+        self,
+        run: Run,
+        dataset: Dataset,
+        strategy: tf.distribute.Strategy,
+        options: Options,
+        reinitialized: Mapping[str, str],
+    ) -> None:
         self._run, self._dataset, self._strategy, self._options = run, dataset, strategy, options
+        self._reinitialized = reinitialized
         self.stop, self._chief = Stop(), is_chief(strategy)
         steps_per_call = options.steps_per_call or (10 if device_kind() == "GPU" else 1)
         self._max_steps_per_call = min(steps_per_call, options.log_every)
         self._state = TrainingState(
-            run, dataset.train.count, strategy, self.stop, self._max_steps_per_call, options.jit
+            run, dataset.train.count, strategy, self.stop, self._max_steps_per_call, options.jit, reinitialized
         )
         self._checkpoints = Checkpoints(run.workdir, self._state.trackables, self._chief)
         self._checkpoints.restore()
         self._saved_at = time.monotonic()
         self._journal = Journal(run.workdir, self._state.steps_per_epoch, self._chief, self._state.step)
-        self._summaries = Summaries(
+        probe = LayerProbe(
             run.recipe, dataset, run.model, run.mean, run.statistics.color_pca(run.recipe.color_pca),
-            self._journal, self._chief and options.layer_summaries_every > 0, self._state.train_step.loss_scale,
+            self._state.train_step.loss_scale,
         )  # fmt: skip
+        writes = self._chief and options.layer_summaries_every > 0
+        self._summaries = Summaries(run.recipe, run.model, dataset.class_names, probe, self._journal, writes)
         self._validation = Validation(run, dataset, strategy, self.stop, self._journal)
         self._trace = profiling.Trace(options.profile if self._chief else None, run.workdir / layout.EVENTS / "train")
         self._stuck_loss = StuckLoss(len(dataset.class_names))
 
-    def finish(self, misfits: Mapping[str, str]) -> Metrics:
-        """Trains to the end, validating and saving on the way; raises as `train_and_evaluate` does.
-
-        Args:
-            misfits: layers that pretrained weights did not fit, and why: see `load_pretrained`.
-        """
+    def finish(self) -> Metrics:
+        """Trains to the end, validating and saving on the way; raises as `train_and_evaluate` does."""
         try:
-            self._log_start(misfits)
+            self._log_start()
             self._summaries.write_start(self._state.step)
             metrics = None
             while self._state.step < self._state.total_steps or self._state.needs_validation():
@@ -243,7 +260,7 @@ class Trainer:
             f"{metrics['images_per_second']:.1f} images/s"
         )
 
-    def _log_start(self, misfits: Mapping[str, str]) -> None:
+    def _log_start(self) -> None:
         """Logs what is going to be trained, and on what."""
         recipe, model, profile = self._run.recipe, self._run.model, self._options.profile
         classes, train = self._dataset.class_names, self._dataset.train
@@ -252,10 +269,8 @@ class Trainer:
             f"{self._state.total_steps:,} steps, batch size {recipe.batch_size}, "
             f"{self._strategy.num_replicas_in_sync} {device_kind()}, {recipe.precision}, from step {self._state.step}"
         )
-        if recipe.weights:
-            self._journal.log(describe(model, recipe))
-        if misfits:
-            self._journal.log(reinitialized(misfits))
+        for line in describe(model, recipe, self._reinitialized) if recipe.weights else ():
+            self._journal.log(line)
         for line in class_balance(train.labels, classes) if train.labels is not None else ():
             self._journal.log(line)
         if profile and self._state.step > profile.start:

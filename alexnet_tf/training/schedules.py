@@ -2,9 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from alexnet_tf.models.presets import get_preset
 from alexnet_tf.runs.recipe import Recipe
 
 
@@ -61,7 +60,9 @@ def schedule_factor(recipe: Recipe, step: int, steps_per_epoch: int, total_steps
     return warmup * factor
 
 
-def variable_rates(recipe: Recipe, paths: Sequence[str], factor: float, epoch: int) -> list[float]:
+def variable_rates(
+    recipe: Recipe, paths: Sequence[str], factor: float, epoch: int, reinitialized: Collection[str] = ()
+) -> list[float]:
     """The learning rate of each variable.
 
     Args:
@@ -69,13 +70,14 @@ def variable_rates(recipe: Recipe, paths: Sequence[str], factor: float, epoch: i
         paths: paths of the variables, such as `conv1/kernel`.
         factor: of `schedule_factor`.
         epoch: counted from 0.
+        reinitialized: names of layers that start fresh under pretrained weights; they learn at the last layer's rate.
     """
-    rates, head = [], f"{get_preset(recipe.preset).head}/"
+    rates, new = [], tuple(f"{layer}/" for layer in (recipe.network.head, *reinitialized))
     for path in paths:
         rate = recipe.peak_learning_rate * factor
         if path.endswith("bias"):
             rate = recipe.peak_learning_rate * recipe.bias_lr_multiplier * (factor if recipe.schedule_biases else 1.0)
-        if path.startswith(head):
+        if path.startswith(new):
             rate *= recipe.head_lr_multiplier
         for layer in recipe.layer_learning_rates:
             if path.startswith(layer.prefix) and epoch >= layer.epoch:

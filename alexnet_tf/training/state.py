@@ -1,6 +1,7 @@
 """The state of a run in training: what a step changes, and what a checkpoint holds."""
 
 import dataclasses
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ class TrainingState:
         stop: the request to stop that steps read.
         max_steps_per_call: the most steps per call of `train_step`.
         jit: as for `TrainStep`.
+        reinitialized: as for `variable_rates`.
 
     Attributes:
         train_step: the compiled `TrainStep`.
@@ -31,10 +33,17 @@ class TrainingState:
     """
 
     def __init__(
-        self, run: Run, examples: int, strategy: tf.distribute.Strategy, stop: Stop, max_steps_per_call: int, jit: str
+        self,
+        run: Run,
+        examples: int,
+        strategy: tf.distribute.Strategy,
+        stop: Stop,
+        max_steps_per_call: int,
+        jit: str,
+        reinitialized: Collection[str] = (),
     ) -> None:
         recipe = run.recipe
-        self._recipe, self._model = recipe, run.model
+        self._recipe, self._model, self._reinitialized = recipe, run.model, tuple(reinitialized)
         self.steps_per_epoch, self.total_steps = recipe.steps_per_epoch(examples), recipe.total_steps(examples)
         self._validation_interval = recipe.validation_interval(examples)
         with strategy.scope():
@@ -96,7 +105,8 @@ class TrainingState:
         for step in steps:
             factor = schedule_factor(self._recipe, step, self.steps_per_epoch, self.total_steps, drops)
             rate = self._recipe.peak_learning_rate * factor
-            of_variables = variable_rates(self._recipe, self._paths, factor, step // self.steps_per_epoch)
+            epoch = step // self.steps_per_epoch
+            of_variables = variable_rates(self._recipe, self._paths, factor, epoch, self._reinitialized)
             rates.append(rate)
             multipliers.append(np.array(of_variables, np.float32) / rate)
         return StepRates(rates, multipliers)

@@ -5,19 +5,15 @@ import re
 from collections.abc import Iterator, Sequence
 
 import keras
-import numpy.typing as npt
 import tensorflow as tf
 from tensorboard.plugins.hparams import api as hp
 
-from alexnet_tf.data import images as image_functions
-from alexnet_tf.data.sources import Dataset
 from alexnet_tf.models import cost
 from alexnet_tf.plotting import answers, kernels, sheets
 from alexnet_tf.runs.recipe import Recipe
 from alexnet_tf.training.hardest_examples import HardestExamples
 from alexnet_tf.training.journal import Journal, tag
 from alexnet_tf.training.layer_probe import HISTOGRAMS, SCALARS, LayerProbe, LayerValues
-from alexnet_tf.training.loss_scale import LossScale
 
 METRICS = ("top1_error", "top5_error", "loss")
 # The fields that people tune, in the order of TensorBoard's columns.
@@ -33,7 +29,10 @@ class Summaries:
     """Writes summaries of a run's network; does nothing in workers that are not the chief.
 
     Args:
-        recipe, dataset, model, mean, color_pca, loss_scale: as for `LayerProbe`.
+        recipe: the run's recipe.
+        model: network with probabilities as output.
+        class_names: in the order of the network's outputs.
+        probe: of the same network.
         journal: whose event files are written to.
         writes: whether anything is written.
     """
@@ -41,18 +40,14 @@ class Summaries:
     def __init__(
         self,
         recipe: Recipe,
-        dataset: Dataset,
         model: keras.Model,
-        mean: npt.NDArray,
-        color_pca: Sequence[npt.NDArray],
+        class_names: Sequence[str],
+        probe: LayerProbe,
         journal: Journal,
         writes: bool = True,
-        loss_scale: LossScale | None = None,
     ) -> None:
-        self._recipe, self._model, self._journal, self._mean = recipe, model, journal, tf.constant(mean)
-        self._class_names = dataset.class_names
-        self._probe = LayerProbe(recipe, dataset, model, mean, color_pca, loss_scale)
-        self.writes = writes
+        self._recipe, self._model, self._class_names = recipe, model, class_names
+        self._probe, self._journal, self.writes = probe, journal, writes
 
     def write_start(self, step: int) -> None:
         """Writes the graph and the hyperparameters; at step 0 the augmented images and the new network as well."""
@@ -102,8 +97,8 @@ class Summaries:
             tf.summary.image("pictures/hardest_examples", image[None], description=description)
 
     def _write_augmented(self) -> None:
-        images = image_functions.add_mean(self._probe.inputs()[:_SHOWN], self._mean).numpy()
-        sheet = sheets.sheet([sheets.enlarged(image, min_width=64) for image in images], columns=8, gap=6)
+        images = [sheets.enlarged(image, min_width=64) for image in self._probe.augmented()[:_SHOWN]]
+        sheet = sheets.sheet(images, columns=8, gap=6)
         with self._events("train", 0):
             description = "The first training images as the network gets them, with the mean added back."
             tf.summary.image("pictures/augmented", sheet[None], description=description)

@@ -13,6 +13,7 @@ from alexnet_tf.models.pretrained.fit import fit
 from alexnet_tf.models.pretrained.keras_h5 import read_weights_h5
 from alexnet_tf.models.pretrained.npy import read_npy
 from alexnet_tf.models.pretrained.onnx_file import read_onnx
+from alexnet_tf.models.pretrained.packaged import PACKAGED, packaged_file
 from alexnet_tf.models.pretrained.pth import read_pth
 from alexnet_tf.models.pretrained.safetensors_file import read_safetensors
 from alexnet_tf.models.pretrained.sources import PUBLISHED, is_address, source_of
@@ -37,8 +38,9 @@ def load_weights(
 
     Args:
         model: `keras.Model` made by `AlexNet`.
-        weights: `"imagenet"` for the preset's published weights; or the path or address (see `sources.source_of`) of a
-            file with one of the suffixes in `READERS`; or the path of the workdir of a finished run.
+        weights: `"imagenet"` for the preset's published weights; or `"cifar10"` for those of `four_layers`, which come
+            with the package; or the path or address (see `sources.source_of`) of a file with one of the suffixes in
+            `READERS`; or the path of the workdir of a finished run.
         preset_name: name of the model's preset.
         fresh: names of layers to leave unchanged whether theirs fit or not.
 
@@ -56,10 +58,15 @@ def load_weights(
     return fit(model, file.layers, str(path), channels_first=file.channels_first, bgr=file.bgr, fresh=fresh)
 
 
-def find_weights(weights: str | os.PathLike, preset_name: str) -> pathlib.Path:
-    """The path of the weight file that `weights` stands for; see `load_weights`. Weights on a server are downloaded."""
+def find_weights(weights: str | os.PathLike, preset_name: str | None) -> pathlib.Path:
+    """The path of the weight file that `weights` stands for; see `load_weights`. Weights on a server are downloaded.
+
+    The name of the preset is only compared with that of weights that have a name; None is for weights of another kind.
+    """
     if weights == "imagenet":
         return fetch(preset_name)
+    if weights in PACKAGED:
+        return packaged_file(str(weights), preset_name)
     if is_address(weights):
         source = source_of(str(weights))
         _suffix(source.file, weights)
@@ -91,13 +98,13 @@ def _suffix(name: str, weights: str | os.PathLike) -> str:
     if suffix is None:
         *others, last = READERS
         raise UserError(
-            f"weights must be None, 'imagenet', a file or address that ends in {', '.join(others)} or {last}, or the "
-            f"workdir of a finished run, got {str(weights)!r}"
+            f"weights must be None, 'imagenet', 'cifar10', a file or address that ends in {', '.join(others)} or "
+            f"{last}, or the workdir of a finished run, got {str(weights)!r}"
         )
     return suffix
 
 
-def fetch(preset_name: str) -> pathlib.Path:
+def fetch(preset_name: str | None) -> pathlib.Path:
     """The path of a preset's published weights, downloaded once into Keras' cache from the first source that answers.
 
     Raises:

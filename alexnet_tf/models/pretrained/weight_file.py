@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from alexnet_tf.errors import UserError
+from alexnet_tf.models.pretrained.run_details import RunDetails
 
 Array = npt.NDArray[Any]
 
@@ -32,11 +33,13 @@ class WeightFile:
         channels_first: whether the arrays have the layout of Caffe and PyTorch: kernels (out, in / groups, height,
             width) or (out, in), with the inputs of the first dense layer flattened channels first.
         bgr: whether the first kernel's input channels are blue, green, red.
+        details: of the run that the weights are from, if the file has them.
     """
 
     layers: Mapping[str, list[Array]]
     channels_first: bool
     bgr: bool = False
+    details: RunDetails | None = None
 
 
 def layers_from_keys(tensors: Mapping[str, Array], path: str | os.PathLike) -> dict[str, list[Array]]:

@@ -1,8 +1,8 @@
-// Labels image files with an exported SavedModel through TensorFlow's C API.
+// Classifies image files with an exported SavedModel through TensorFlow's C API.
 //
 //   ./label EXPORT photo.jpg ...
 //
-// Prints "file<TAB>label<TAB>score" for the five best labels of each file, best first.
+// Prints "file<TAB>label<TAB>score" for the five most probable labels of each file, best first.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,7 @@ static void check(const TF_Status* status, const char* what) {
   if (TF_GetCode(status) != TF_OK) fail(what, TF_Message(status));
 }
 
-// The whole file, with a zero byte after it.
+// Reads a whole file and appends a zero byte.
 static char* read_file(const char* path, size_t* size) {
   FILE* file = fopen(path, "rb");
   if (!file) fail(path, "cannot be read");
@@ -34,17 +34,19 @@ static char* read_file(const char* path, size_t* size) {
   return data;
 }
 
-// Finds `"key": "operation:index"` after each of the keys before it has been seen, in a JSON text.
+// Finds the tensor under signatures.serving_default.<direction>.<name> in the manifest, whose value is
+// "operation:index". No JSON parser is needed: it searches for one key after the other, in this order.
 static TF_Output find_tensor(TF_Graph* graph, const char* json, const char* direction, const char* name) {
   const char* keys[] = {"\"signatures\"", "\"serving_default\"", direction, name};
   for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
     json = strstr(json, keys[i]);
-    if (!json) fail("manifest.json", "does not name the model's tensors");
+    if (!json) fail("manifest.json", "has no names of the model's tensors");
     json += strlen(keys[i]);
   }
   char operation[256];
   int index;
-  if (sscanf(json, " : \"%255[^:]:%d\"", operation, &index) != 2) fail("manifest.json", "names no tensor");
+  if (sscanf(json, " : \"%255[^:]:%d\"", operation, &index) != 2)
+    fail("manifest.json", "must name tensors as operation:index");
   TF_Output output = {TF_GraphOperationByName(graph, operation), index};
   if (!output.oper) fail(operation, "is not in the model");
   return output;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// No other formats: each is more code that a damaged file can reach.
+// Only the formats that are needed: every decoder is code that a damaged file could exploit.
 #define STBI_ONLY_BMP
 #define STBI_ONLY_JPEG
 #define STBI_ONLY_PNG
@@ -18,7 +18,7 @@ enum { CHANNELS = 3, MAX_PIXELS = 100000000, MAX_ASPECT = 100 };
 
 typedef struct {
   int width, height;
-  uint8_t* pixels;  // RGB, row by row; to be freed
+  uint8_t* pixels;  // RGB, row by row; the caller frees it
 } Image;
 
 static void* allocate(size_t size) {
@@ -30,7 +30,7 @@ static void* allocate(size_t size) {
   return memory;
 }
 
-// --- A JPEG file's segments: what stb_image does not look at ---
+// --- The segments of a JPEG file: EXIF and Huffman tables, which stb_image does not check ---
 
 static size_t number(const uint8_t* bytes, int count, bool lowest_first) {
   size_t value = 0;
@@ -38,8 +38,8 @@ static size_t number(const uint8_t* bytes, int count, bool lowest_first) {
   return value;
 }
 
-// EXIF is a TIFF file: a header that says where the first directory lies, which has 12 bytes an entry. Only one SHORT or
-// LONG of that directory counts: the directory of the thumbnail has a tag of its own.
+// EXIF data is a TIFF file: its header has the offset of the first directory, whose entries have 12 bytes each. Only an
+// entry of this directory counts, with a single SHORT or LONG: the thumbnail's directory has an orientation of its own.
 static int orientation_in_tiff(const uint8_t* tiff, size_t size) {
   enum { TAG = 0x0112, SHORT = 3, LONG = 4, ENTRY = 12 };
   if (size < 8 || (memcmp(tiff, "II*\0", 4) != 0 && memcmp(tiff, "MM\0*", 4) != 0)) return 1;
@@ -56,7 +56,7 @@ static int orientation_in_tiff(const uint8_t* tiff, size_t size) {
   return 1;
 }
 
-// stb_image 2.27 writes beyond the end of a Huffman table that claims more than 256 codes.
+// stb_image 2.27 writes out of bounds if a Huffman table declares more than 256 codes.
 static bool huffman_tables_fit(const uint8_t* table, size_t size) {
   enum { LENGTHS = 16, HEAD = 1 + LENGTHS, MAX_CODES = 256 };
   while (size > 0) {
@@ -70,16 +70,16 @@ static bool huffman_tables_fit(const uint8_t* table, size_t size) {
   return true;
 }
 
-// Whether the file can be given to stb_image; `orientation` becomes EXIF's, from 1, upright, to 8.
+// Returns whether stb_image can decode the file safely. Sets `orientation` to EXIF's, from 1 (upright) to 8.
 static bool inspect_jpeg(const uint8_t* encoded, size_t size, int* orientation) {
   enum { HUFFMAN = 0xC4, RESTART = 0xD0, START = 0xD8, END = 0xD9, SCAN = 0xDA, APP1 = 0xE1, FILL = 0xFF };
   enum { FIRST = 0xC0, NAME = 6 };
-  bool wanted = true;  // The first EXIF, before the compressed data.
+  bool wanted = true;  // Only the first EXIF segment before the compressed data counts.
   *orientation = 1;
   if (size == 0 || encoded[0] != FILL) return true;  // Some other format.
   for (size_t at = 0; at + 4 <= size;) {
     int marker = encoded[at + 1];
-    // Compressed data lies between segments as well; a marker cannot occur in it but for those that have no length.
+    // Skip compressed data between segments. The only markers that occur in it are those without a length.
     if (encoded[at] != FILL || marker < FIRST || (marker >= RESTART && marker <= START) || marker == FILL) {
       at++;
       continue;
@@ -99,7 +99,7 @@ static bool inspect_jpeg(const uint8_t* encoded, size_t size, int* orientation) 
   return true;
 }
 
-// Undoes an orientation: 2 to 4 are mirrored or upside down, in 5 to 8 rows and columns are exchanged as well.
+// Turns an image upright. Orientations 2 to 4 are mirrored or upside down; 5 to 8 also exchange rows and columns.
 static Image turn(Image image, int orientation) {
   if (orientation == 1) return image;
   bool exchanged = orientation >= 5;
@@ -128,7 +128,7 @@ static bool acceptable(int width, int height) {
 static bool decode(const uint8_t* encoded, size_t size, Image* image) {
   int channels, orientation;
   if (size > INT_MAX || !inspect_jpeg(encoded, size, &orientation)) return false;
-  // The header is looked at first: a small file may claim a size for which no memory should be taken.
+  // Check the header first: a small file may declare a size that would take too much memory.
   if (!stbi_info_from_memory(encoded, size, &image->width, &image->height, &channels) ||
       !acceptable(image->width, image->height))
     return false;
@@ -140,15 +140,15 @@ static bool decode(const uint8_t* encoded, size_t size, Image* image) {
 
 // --- Resizing ---
 
-// Those pixels of a line that make up one pixel of the resized line.
+// The source pixels of a line, with their weights, that make up one pixel of the resized line.
 typedef struct {
   int first, count;
-  float* weights;  // to be freed
+  float* weights;  // the caller frees it
 } Span;
 
-// Bilinear with anti-aliasing: weights fall off on both sides of the new pixel's center, like a triangle that is as
-// wide as the reduction. Beyond the border there is nothing, so that what is left must sum to one again.
-// TensorFlow, too, computes in float and divides in this order: half a gray level rounds the same way in both.
+// Bilinear with anti-aliasing: the weights form a triangle around the new pixel's center, as wide as the reduction. At
+// the border, part of the triangle is outside the image, so the weights are normalized to sum to 1. Float arithmetic in
+// the order of TensorFlow's: values halfway between two gray levels then round the same way.
 static Span span_of(int pixel, int length, int resized) {
   float scale = 1 / ((float)resized / length), center = (pixel + 0.5f) * scale, reach = fmaxf(scale, 1), sum = 0;
   int first = fmaxf(ceilf(center - reach - 0.5f), 0), last = fminf(floorf(center + reach - 0.5f), length - 1);
@@ -161,18 +161,18 @@ static Span span_of(int pixel, int length, int resized) {
   return span;
 }
 
-// A side of the resized image, and where on it the crop begins.
+// The length of a side of the resized image, and where the crop begins on it.
 typedef struct {
   int length, first;
 } Side;
 
-// First the central square, then the center of that: both round toward the top and left.
+// First the central square, then its center. Both offsets are rounded down, toward the top and left.
 static Side side_of(int length, double scale, int resize, int crop) {
   int resized = rint(length * scale);
   return (Side){resized, (resized - resize) / 2 + (resize - crop) / 2};
 }
 
-// Those rows of the resized image that the crop needs, as wide as the image was: float (crop, width, CHANNELS).
+// Resizes vertically; only the rows of the crop are computed. Returns float (crop, width of the image, CHANNELS).
 static float* resize_rows(Image image, Side side, int crop) {
   const size_t stride = (size_t)image.width * CHANNELS;
   float* output = allocate(sizeof(float) * crop * stride);
@@ -188,7 +188,7 @@ static float* resize_rows(Image image, Side side, int crop) {
   return output;
 }
 
-// The same for columns; `rows` is what resize_rows returned for an image of this width.
+// Resizes the result of resize_rows horizontally; only the columns of the crop are computed.
 static void resize_columns(const float* rows, int width, Side side, int crop, uint8_t* output) {
   for (int column = 0; column < crop; column++) {
     Span span = span_of(side.first + column, width, side.length);

@@ -1,8 +1,9 @@
-// Labels image files with an exported TFLite file through LiteRT's C API.
+// Classifies image files with an exported TFLite file through LiteRT's C API.
 //
 //   ./label EXPORT|EXPORT/model.tflite photo.jpg ...
 //
-// Prints "file<TAB>label<TAB>score" for the five best labels of each file, best first; "invalid" for what is no image.
+// Prints "file<TAB>label<TAB>score" for the five most probable labels of each file, best first. The label of an
+// undecodable image is "invalid".
 #define _GNU_SOURCE  // asprintf
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,7 @@ static void fail(const char* what, const char* why) {
 
 static void check(LiteRtStatus status, const char* what) {
   if (status == 0) return;
-  fprintf(stderr, "error: %s: LiteRT refuses it with status %d\n", what, status);
+  fprintf(stderr, "error: %s: LiteRT reports status %d\n", what, status);
   exit(1);
 }
 
@@ -46,7 +47,7 @@ static struct stat about(const char* path) {
   return found;
 }
 
-// The whole file, with a zero byte after it.
+// Reads a whole file and appends a zero byte.
 static char* read_file(const char* path, size_t* size) {
   FILE* file = fopen(path, "rb");
   if (!file || !S_ISREG(about(path).st_mode)) fail(path, "cannot be read");
@@ -58,10 +59,10 @@ static char* read_file(const char* path, size_t* size) {
   return data;
 }
 
-// --- What lies beside the model ---
+// --- The files beside the model: labels.txt and manifest.json ---
 
 typedef struct {
-  char* text;  // of which the names are parts
+  char* text;  // the file; the names are pointers into it
   char** names;
   int count;
 } Labels;
@@ -79,11 +80,11 @@ typedef struct {
   int resize, crop;
 } Manifest;
 
-// The number behind a key in a JSON text.
+// Returns the number after a key in a JSON text.
 static int find_number(const char* json, const char* key, const char* path) {
   int number;
   const char* found = strstr(json, key);
-  if (!found || sscanf(found + strlen(key), "%d", &number) != 1) fail(path, "names no resize or crop");
+  if (!found || sscanf(found + strlen(key), "%d", &number) != 1) fail(path, "has no number for resize or crop");
   return number;
 }
 
@@ -91,7 +92,7 @@ static Manifest read_manifest(const char* path) {
   size_t size;
   char* json = read_file(path, &size);
   Manifest manifest = {find_number(json, "\"resize\":", path), find_number(json, "\"crop\":", path)};
-  if (manifest.crop > manifest.resize) fail(path, "has a crop that is larger than resize");
+  if (manifest.crop > manifest.resize) fail(path, "has a crop larger than resize");
   free(json);
   return manifest;
 }
@@ -118,7 +119,7 @@ static void make_input(Network* network, LiteRtSignature signature, const char* 
   const int32_t* sides = type.layout.dimensions;
   if (type.element_type != kLiteRtElementTypeUInt8 || type.layout.rank != 4 || sides[0] != 1 || sides[1] < 1 ||
       sides[1] != sides[2] || sides[3] != 3)
-    fail(path, "does not take one square RGB image of 8 bits");
+    fail(path, "must take one square RGB image with 8 bits per channel");
   network->crop = sides[1];
   LiteRtTensorBufferRequirements requirements;
   check(LiteRtGetCompiledModelInputBufferRequirements(network->compiled, 0, 0, &requirements), path);
@@ -131,26 +132,26 @@ static void make_output(Network* network, LiteRtSignature signature, const char*
   LiteRtRankedTensorType type = type_of(tensor, path);
   const int32_t* sides = type.layout.dimensions;
   if (type.element_type != kLiteRtElementTypeFloat32 || type.layout.rank != 2 || sides[0] != 1 || sides[1] < 1)
-    fail(path, "does not answer with one row of probabilities");
+    fail(path, "must return one row of float32 probabilities");
   network->classes = sides[1];
   LiteRtTensorBufferRequirements requirements;
   check(LiteRtGetCompiledModelOutputBufferRequirements(network->compiled, 0, 0, &requirements), path);
   network->output = new_buffer(network, requirements, type, path);
 }
 
-// LiteRT would say so, too, but in several lines of its own.
+// LiteRT checks this too, but reports it in several lines.
 static void check_kind(const char* path) {
   char head[8];
   FILE* file = fopen(path, "rb");
   if (!file || fread(head, 1, sizeof head, file) != sizeof head || memcmp(head + 4, "TFL3", 4) != 0)
-    fail(path, "is no TFLite file");
+    fail(path, "is not a TFLite file");
   fclose(file);
 }
 
 static Network open_network(const char* path) {
   check_kind(path);
   Network network;
-  // LiteRT's own messages would come between our lines.
+  // LiteRT's own messages would be mixed with the output.
   LiteRtEnvOption silent = {kLiteRtEnvOptionTagMinLoggerSeverity, {kLiteRtAnyTypeInt, kLiteRtLogSeveritySilent}};
   check(LiteRtCreateEnvironment(1, &silent, &network.environment), "environment");
   check(LiteRtCreateModelFromFile(network.environment, path, &network.model), path);
@@ -173,7 +174,7 @@ static void close_network(Network* network) {
   LiteRtDestroyEnvironment(network->environment);
 }
 
-// From crop * crop RGB pixels to one score a class.
+// Runs the network on crop * crop RGB pixels; writes one score per class.
 static void run(Network* network, const uint8_t* pixels, float* scores) {
   void* memory;
   check(LiteRtLockTensorBuffer(network->input, &memory, kLiteRtTensorBufferLockModeWrite), "input");
@@ -187,7 +188,7 @@ static void run(Network* network, const uint8_t* pixels, float* scores) {
 
 // --- The program ---
 
-// Uses up the scores: one that is printed becomes lower than all others.
+// Prints the best labels. Overwrites the scores: a printed one is set to -1, so that the next best one is found.
 static void print_best(const char* file, char** labels, float* scores, int classes) {
   for (int rank = 0; rank < TOP && rank < classes; rank++) {
     int best = 0;
@@ -219,9 +220,9 @@ static void label_files(Network* network, Labels labels, int resize, char** file
 
 int main(int count, char** arguments) {
   if (count < 3) fail("usage", "label EXPORT|EXPORT/model.tflite photo.jpg ...");
-  // A mistyped name should not end a list that is half done.
+  // Check all names first, so that a mistyped one does not stop the program halfway.
   for (int i = 2; i < count; i++)
-    if (!S_ISREG(about(arguments[i]).st_mode)) fail(arguments[i], "is no file");
+    if (!S_ISREG(about(arguments[i]).st_mode)) fail(arguments[i], "is not a file");
   bool whole_export = S_ISDIR(about(arguments[1]).st_mode);
   char* model = whole_export ? join(arguments[1], "model.tflite") : strdup(arguments[1]);
   const char* slash = strrchr(model, '/');
@@ -231,8 +232,8 @@ int main(int count, char** arguments) {
   Manifest manifest = read_manifest(manifest_path);
   Labels labels = read_labels(labels_path);
   Network network = open_network(model);
-  if (manifest.crop != network.crop) fail(manifest_path, "does not fit the model's input");
-  if (labels.count != network.classes) fail(labels_path, "has another number of labels than the model has outputs");
+  if (manifest.crop != network.crop) fail(manifest_path, "has another crop than the model's input");
+  if (labels.count != network.classes) fail(labels_path, "must have as many labels as the model has outputs");
   label_files(&network, labels, manifest.resize, arguments + 2);
 
   close_network(&network);

@@ -1,5 +1,5 @@
-// The part of LiteRT's C API that label.c uses, because the ai-edge-litert wheel brings the library without headers.
-// Written for ai-edge-litert 2.3.0. The API still moves: LiteRtCreateModelFromFile once took no environment.
+// The part of LiteRT's C API that label.c uses: the ai-edge-litert wheel contains the library but no headers.
+// Written for ai-edge-litert 2.3.0. The API changes with versions: LiteRtCreateModelFromFile once took no environment.
 #ifndef LITERT_MIN_H
 #define LITERT_MIN_H
 
@@ -15,7 +15,7 @@ typedef struct LiteRtCompiledModelT* LiteRtCompiledModel;
 typedef struct LiteRtTensorBufferT* LiteRtTensorBuffer;
 typedef struct LiteRtTensorBufferRequirementsT* LiteRtTensorBufferRequirements;
 
-typedef int LiteRtStatus;  // 0: it worked.
+typedef int LiteRtStatus;  // 0: success.
 typedef int LiteRtHwAcceleratorSet;
 enum { kLiteRtHwAcceleratorCpu = 1 };
 
@@ -40,7 +40,7 @@ typedef struct {
     uint32_t strides[8];
   } layout;
 } LiteRtRankedTensorType;
-// The library copies whole structures: a different size would overwrite what lies beside ours.
+// The library copies whole structures: with a different size, it would overwrite the memory after ours.
 _Static_assert(sizeof(LiteRtEnvOption) == 24 && sizeof(LiteRtRankedTensorType) == 72, "not LiteRT's layout");
 
 enum { kLiteRtTensorBufferLockModeRead = 0, kLiteRtTensorBufferLockModeWrite = 1 };

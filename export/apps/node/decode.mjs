@@ -1,16 +1,16 @@
-// From an image file to its pixels, by sharp.
+// Decodes an image file to pixels with sharp.
 
 import sharp from 'sharp';
 
 import { checkSize } from '../web/preprocess.js';
 
-// What the SavedModel reads, too. sharp would also read SVG, say, which is no photograph.
+// Formats that the SavedModel decodes too. sharp also decodes others, for example SVG.
 const FORMATS = ['jpeg', 'png', 'gif'];
 
-/** The pixels of an image file, upright: {data, width, height}, RGB bytes. Throws if it is no image. */
+/** Returns the pixels of an image file, rotated upright: {data, width, height}, RGB bytes. Throws if undecodable. */
 export async function decode(bytes) {
-  // What is whole but has errors inside is used, as TensorFlow does. Without its color profile an image is not
-  // converted: the network was trained on the bytes as they are.
+  // As in TensorFlow: truncated files are errors, other damage is not, and color profiles are ignored, because the
+  // network was trained on the stored values.
   const image = sharp(bytes, { failOn: 'truncated', ignoreIcc: true, limitInputPixels: false });
   const { format, width, height, space } = await image.metadata();
   if (!FORMATS.includes(format)) throw new Error(`must be one of ${FORMATS.join(', ')}. Received: ${format}`);
@@ -25,7 +25,7 @@ async function read(image) {
   return { data, width: info.width, height: info.height };
 }
 
-/** Ink to light, as TensorFlow does it: each color's light is dimmed by black. sharp would use a printer's profile. */
+/** Converts CMYK to RGB as TensorFlow does: (1 − ink) · (1 − black). sharp would use a printer's color profile. */
 function fromCmyk({ data: inks, width, height }) {
   const data = new Uint8Array(width * height * 3);
   for (let i = 0; i < data.length; i++) {

@@ -1,8 +1,8 @@
-// Labels image files with an exported TFLite file.
+// Classifies image files with an exported TFLite file.
 //
 //   node label.mjs EXPORT_OR_TFLITE photo.jpg ...
 //
-// Prints "file<TAB>label<TAB>score" for the five best labels of each file, best first.
+// Prints "file<TAB>label<TAB>score" for the five most probable labels of each file, best first.
 
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -11,7 +11,7 @@ import { classify, isManifest, open } from '../web/network.js';
 import { prepare } from '../web/preprocess.js';
 import { decode } from './decode.mjs';
 
-/** An error that the user can mend; it is told in one line. */
+/** Invalid input, which is reported in one line. */
 class UsageError extends Error {}
 
 async function main([path, ...files]) {
@@ -22,7 +22,7 @@ async function main([path, ...files]) {
   }
 }
 
-/** The best labels of one file; of what is no image, `invalid`, with the reason on stderr. */
+/** Returns the best labels of one file; for an undecodable image `invalid`, with the reason on stderr. */
 async function answer({ litert, model, manifest }, file) {
   const bytes = await read(file);
   let image;
@@ -35,13 +35,13 @@ async function answer({ litert, model, manifest }, file) {
   return classify(litert, model, manifest, prepare(image, manifest.resize, manifest.crop));
 }
 
-/** The network and its manifest, from an export's directory or one of its .tflite files. */
+/** Opens the network and its manifest, from an export's directory or one of its .tflite files. */
 async function openExport(path) {
   const directory = await stat(path).then((found) => found.isDirectory(), () => false);
   const file = directory ? join(path, 'model.tflite') : path;
   const bytes = await read(file);
   const manifest = parse(await read(join(dirname(file), 'manifest.json')));
-  // Only now, because starting takes a second: mistakes are told at once.
+  // Imported only now, because it takes a second to start: errors above are reported at once.
   const { litert } = await import('./litert.mjs');
   try {
     return { litert, manifest, model: await open(litert, bytes) };
@@ -60,7 +60,7 @@ async function read(file) {
 
 function parse(text) {
   const manifest = readJson(text);
-  if (!isManifest(manifest)) throw new UsageError('the manifest.json beside the model is not one that an export has');
+  if (!isManifest(manifest)) throw new UsageError('the manifest.json beside the model is not from alexnet-tf export');
   return manifest;
 }
 

@@ -1,4 +1,4 @@
-// LiteRT.js under Node. It is made for browsers' pages and workers, and expects two things that only they have.
+// Starts LiteRT.js in Node. It is made for browsers, and needs two globals that only browsers have.
 
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -16,7 +16,7 @@ globalThis.importScripts = runLoader;
 
 await start(litert, `${dirname(require.resolve('@litertjs/core'))}/../wasm`);
 
-/** Runs the script that loads the WebAssembly file. It is CommonJS in a package that says it has ES modules only. */
+/** Runs the script that loads the WebAssembly file. It is CommonJS, in a package declared to have only ES modules. */
 function runLoader(path) {
   const module = { exports: {} };
   const script = compileFunction(readFileSync(path, 'utf8'), ['require', 'module', 'exports', '__dirname']);

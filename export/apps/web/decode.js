@@ -1,11 +1,11 @@
-// From an image file to its pixels, by the browser's own decoders.
+// Decodes an image file to pixels with the browser's own decoders.
 
 import { checkSize } from './preprocess.js';
 
-/** The file is no image, or not one that can be used; the message is for people. */
+/** The file is not an image, or cannot be used. The message is shown to the user, after the file's name. */
 export class ImageError extends Error {}
 
-/** The pixels of an image file, upright: {data, width, height}, RGBA bytes. */
+/** Returns the pixels of an image file, rotated upright: {data, width, height}, RGBA bytes. */
 export async function decode(blob) {
   await checkHeader(blob);
   const bitmap = await createImageBitmap(blob, {
@@ -14,7 +14,7 @@ export async function decode(blob) {
     colorSpaceConversion: 'none',
     premultiplyAlpha: 'none',
   }).catch(() => {
-    throw new ImageError('is damaged, or no image that this browser can read.');
+    throw new ImageError('is damaged, or not an image that this browser can decode.');
   });
   try {
     return read(bitmap);
@@ -23,18 +23,18 @@ export async function decode(blob) {
   }
 }
 
-/** Refuses by the size in the header, before memory is taken: an <img> decodes no pixels until it is shown. */
+/** Checks the size in the header before the pixels take memory: an <img> is not decoded until it is shown. */
 async function checkHeader(blob) {
   const image = new Image();
   image.src = URL.createObjectURL(blob);
   try {
     await new Promise((resolve, reject) => {
       image.onload = resolve;
-      image.onerror = () => reject(new ImageError('is no image that this browser can read.'));
+      image.onerror = () => reject(new ImageError('is not an image that this browser can decode.'));
     });
     checkSize(image.naturalWidth, image.naturalHeight);
   } catch (error) {
-    if (error instanceof RangeError) throw new ImageError(`is refused: ${error.message}.`);
+    if (error instanceof RangeError) throw new ImageError(`cannot be used: ${error.message}.`);
     throw error;
   } finally {
     URL.revokeObjectURL(image.src);
@@ -44,7 +44,7 @@ async function checkHeader(blob) {
 function read(bitmap) {
   const { width, height } = bitmap;
   try {
-    // `willReadFrequently` keeps the canvas off the GPU, whose way back is slow.
+    // `willReadFrequently` keeps the canvas in main memory: reading it back from the GPU is slow.
     const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
     context.drawImage(bitmap, 0, 0);
     return context.getImageData(0, 0, width, height);

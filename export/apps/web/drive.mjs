@@ -1,9 +1,9 @@
-// Labels image files with the page itself, in a headless Chromium: a test of the page, and an app like the others.
+// Classifies image files with the page itself, in a headless Chromium: a test of the page.
 //
 //   node drive.mjs EXPORT_OR_TFLITE photo.jpg ... [--screenshots=DIR]
 //
-// Prints "file<TAB>label<TAB>score" for the five best labels of each file, best first. Needs Chromium at
-// /usr/bin/chromium or at $CHROMIUM. Serves the page and the export itself, to this machine only.
+// Prints "file<TAB>label<TAB>score" for the five most probable labels of each file, best first. Needs
+// Chromium at /usr/bin/chromium or $CHROMIUM. Serves the page and the export on 127.0.0.1.
 
 import { createReadStream } from 'node:fs';
 import { mkdir, stat } from 'node:fs/promises';
@@ -37,7 +37,7 @@ const SIZES = { wide: { width: 1280, height: 800 }, phone: { width: 390, height:
 const MODEL_TIMEOUT = 180_000;
 const PHOTO_TIMEOUT = 60_000;
 
-/** An error that the user can mend; it is told in one line. */
+/** Invalid input, which is reported in one line. */
 class UsageError extends Error {}
 
 async function main() {
@@ -74,7 +74,7 @@ async function find(path) {
 }
 
 async function mustBeFile(path) {
-  if (!(await examine(path)).isFile()) throw new UsageError(`${path} is no file`);
+  if (!(await examine(path)).isFile()) throw new UsageError(`${path} is not a file`);
 }
 
 async function examine(path) {
@@ -85,14 +85,14 @@ async function examine(path) {
   }
 }
 
-/** A static file server on a free port; `folders` maps the beginnings of addresses, longest first. */
+/** Starts a static file server on a free port; `folders` maps prefixes of the path to folders, longest first. */
 async function serve(folders) {
   const server = createServer(async ({ url }, response) => {
     const { pathname } = new URL(url, 'http://localhost');
     const prefix = Object.keys(folders).find((one) => pathname.startsWith(one));
     const folder = join(folders[prefix], '/');
     const file = join(folder, decodeURIComponent(pathname.slice(prefix.length)));
-    // No address leads out of the folder, not with "..", and not with a slash in code.
+    // No path may lead out of the folder, neither with ".." nor with an encoded slash.
     const found = file.startsWith(folder) && (await stat(file).catch(() => null));
     if (!found?.isFile()) return response.writeHead(404).end();
     const type = TYPES[extname(file)] ?? 'application/octet-stream';
@@ -110,7 +110,7 @@ async function openPage(page, address) {
   }
 }
 
-/** Waits until the page is in one of these states, and returns which. */
+/** Waits until the page is in one of the states, and returns it. */
 async function waitFor(page, states, timeout) {
   await page.waitForSelector(states.map((state) => `body[data-state="${state}"]`).join(), { timeout });
   return page.getAttribute('body', 'data-state');
@@ -125,7 +125,7 @@ async function labelAll(page, files, screenshots) {
     for (const { label, score } of await readAnswers(page, state)) {
       console.log(`${file}\t${label}\t${score.toFixed(6)}`);
     }
-    // One of each kind is enough.
+    // One screenshot per state is enough.
     if (screenshots && !taken.has(state)) await takeScreenshots(page, state, screenshots);
     taken.add(state);
   }

@@ -1,8 +1,8 @@
-// An export's manifest and files, fetched from a web server.
+// Fetches the manifest and the files of an export from a web server.
 
 import { isManifest } from './network.js';
 
-/** Where the export is: `?export=URL`, or `export/` beside the page. */
+/** Returns the export's URL: `?export=URL`, or `export/` beside the page. */
 export function addressOfExport() {
   const named = new URLSearchParams(location.search).get('export') ?? 'export/';
   return new URL(named.endsWith('/') ? named : `${named}/`, document.baseURI);
@@ -10,7 +10,7 @@ export function addressOfExport() {
 
 export async function fetchManifest(address) {
   const response = await request(new URL('manifest.json', address)).catch((error) => {
-    throw new Error(`${error.message} Put an export at export/ beside this page, or name one with ?export=URL.`);
+    throw new Error(`${error.message} Put an export at export/ beside this page, or pass its address as ?export=URL.`);
   });
   const manifest = await response.json().catch(() => null);
   if (!isManifest(manifest)) {
@@ -19,7 +19,11 @@ export async function fetchManifest(address) {
   return manifest;
 }
 
-/** The .tflite files that the manifest speaks of: [{file, kind, bytes, difference}]. */
+/**
+ * The .tflite files of the export: [{file, kind, bytes, difference}].
+ *
+ * The manifest lists formats by their names in `alexnet-tf export --formats`: `tflite_int8` is `model_int8.tflite`.
+ */
 export function modelsOf(manifest) {
   return manifest.parity
     .filter(({ format }) => format.startsWith('tflite'))
@@ -30,7 +34,7 @@ export function modelsOf(manifest) {
     });
 }
 
-/** A file's bytes. `onProgress` is told how many have come. */
+/** Fetches a file's bytes. Calls `onProgress` with the number of bytes received so far. */
 export async function fetchBytes(url, size, onProgress, signal) {
   const response = await request(url, signal);
   const bytes = new Uint8Array(size);
@@ -54,6 +58,6 @@ async function request(url, signal) {
   const response = await fetch(url, { signal }).catch((error) => {
     throw new Error(`${url} cannot be reached (${error.message}).`);
   });
-  if (!response.ok) throw new Error(`${url} is not there (HTTP ${response.status}).`);
+  if (!response.ok) throw new Error(`${url} cannot be fetched (HTTP ${response.status}).`);
   return response;
 }

@@ -1,27 +1,27 @@
-// What the page and the Node app do alike with LiteRT.js. Each finds the library in its own way and passes it in.
+// Runs LiteRT.js, for the page and for the Node app. Each imports the library in its own way and passes it in.
 
 const TOP = 5;
 
-/** Starts LiteRT.js, whose WebAssembly files lie in `wasmFolder`. */
+/** Starts LiteRT.js, whose WebAssembly files are in `wasmFolder`. */
 export async function start(litert, wasmFolder) {
   // Everything runs on the CPU. Without this line LiteRT.js looks for a GPU and warns where there is none.
   litert.Environment.create = async () => new litert.Environment({ webGpuDevice: null });
-  // Settings of its loader, which would otherwise print, as errors, what it does and that there is no NPU.
+  // Its loader prints information, and that there is no NPU, as errors: hide those lines.
   globalThis.Module = { printErr: (line) => /^INFO:|NPU/.test(line) || console.error(line) };
   await litert.loadLiteRt(wasmFolder);
 }
 
-/** Whether this, read from a JSON file, is what alexnet-tf export writes. */
+/** Whether a parsed JSON file is a manifest of alexnet-tf export. */
 export function isManifest(value) {
   return Boolean(value?.classes && value.resize && value.crop && value.parity);
 }
 
-/** Opens a .tflite file's bytes. */
+/** Opens a model from the bytes of a .tflite file. */
 export function open(litert, bytes) {
   return litert.loadAndCompile(bytes, { accelerator: 'wasm' });
 }
 
-/** The best five classes for `pixels`, which `prepare` made, best first: [{label, score}]. */
+/** Returns the five most probable classes of the pixels that `prepare` returned, best first: [{label, score}]. */
 export async function classify(litert, model, { classes, crop }, pixels) {
   const probabilities = await run(litert, model, pixels, [1, crop, crop, 3]);
   return classes
@@ -32,7 +32,7 @@ export async function classify(litert, model, { classes, crop }, pixels) {
 
 async function run(litert, model, pixels, shape) {
   const input = new litert.Tensor(pixels, shape);
-  // Tensors live in WebAssembly's memory, where nothing is freed unless it is asked for.
+  // Tensors are in WebAssembly's memory, which has no garbage collection: delete them.
   try {
     const [output] = await model.run([input]);
     const probabilities = await output.data();

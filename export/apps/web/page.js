@@ -1,4 +1,4 @@
-// The page: takes photographs and model files as they come, and lets the one answer for the other.
+// The page: classifies the newest photograph with the chosen model file, whenever one of them changes.
 
 import { ImageError, decode } from './decode.js';
 import { addressOfExport, fetchBlob, fetchBytes, fetchManifest, modelsOf } from './exported.js';
@@ -12,7 +12,7 @@ const address = addressOfExport();
 
 let litert;
 let manifest;
-let model = null; // Null while one is being fetched.
+let model = null; // Null while a model is being fetched.
 let fetching = new AbortController();
 let photo = null; // {pixels, milliseconds}
 let photosTaken = 0;
@@ -41,12 +41,12 @@ async function loadLibrary() {
     await start(library, WASM);
     return library;
   } catch (error) {
-    // A script that does not load is told as an event, which has no message.
+    // If a script cannot be loaded, `error` is an event, which has no message.
     throw new Error(`LiteRT.js cannot be started; has "npm install" been run? ${error.message ?? ''}`);
   }
 }
 
-/** The model that `?model=` names, or else the smallest. */
+/** Returns the model that `?model=` names, or else the smallest. */
 function firstModel(models) {
   if (!models.length) throw new Error('This export has no .tflite file.');
   const named = new URLSearchParams(location.search).get('model');
@@ -56,9 +56,9 @@ function firstModel(models) {
   return found;
 }
 
-// --- the model
+// --- Model
 
-/** Fetches and opens another model file; the photograph that is shown is answered anew. */
+/** Fetches and opens another model file, and classifies the current photograph with it. */
 async function changeModel(choice) {
   fetching.abort();
   fetching = new AbortController();
@@ -69,7 +69,7 @@ async function changeModel(choice) {
   changeState(photo ? 'busy' : 'loading');
   try {
     const opened = await openModel(choice, signal);
-    // Opening cannot be interrupted: the user may have taken another one meanwhile.
+    // Opening cannot be interrupted: the user may have chosen another model meanwhile.
     if (signal.aborted) return opened.delete();
     model = opened;
   } catch (error) {
@@ -78,7 +78,7 @@ async function changeModel(choice) {
   }
   view.showReady(choice);
   if (photo) return answer();
-  // Otherwise a photograph is being read, or has been refused.
+  // In the other states, a photograph is being decoded, or was invalid.
   if (view.getState() !== 'loading') return;
   changeState('ready');
   view.announce('The model is ready.');
@@ -94,9 +94,9 @@ async function openModel(choice, signal) {
   return open(litert, bytes);
 }
 
-// --- the photograph
+// --- Photograph
 
-/** Shows a photograph and answers for it; of several taken in a row, only the last one. */
+/** Shows and classifies a photograph. If another one is chosen meanwhile, this one is dropped. */
 async function takePhoto(blob, name) {
   const number = ++photosTaken;
   const began = performance.now();
@@ -113,7 +113,7 @@ async function takePhoto(blob, name) {
   }
   view.showPhoto(blob, name);
   await answer();
-  // On a phone the answer may lie below the photograph.
+  // On a phone, the result may be below the visible part of the page.
   view.element('answer').scrollIntoView({ block: 'nearest' });
 }
 
@@ -133,9 +133,9 @@ function refuse(name, error) {
   view.showProblem(`${name} ${error.message}`, 'invalid');
 }
 
-// --- the answer
+// --- Result
 
-/** Called when there is a new photograph or a new model; whichever comes last brings the answer. */
+/** Classifies the photograph if both photograph and model are ready; called whenever one of them is new. */
 async function answer() {
   await painted();
   if (!photo || !model) return;
@@ -154,19 +154,19 @@ function fail(error) {
   changeState('failed');
 }
 
-/** Lets the browser draw before the network takes the page's only thread. */
+/** Lets the browser draw before the network blocks the page's only thread. */
 function painted() {
   return new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
 }
 
-// --- what the user does
+// --- User input
 
 function changeState(state) {
   view.setState(state);
   view.element('file').disabled = view.element('sample').disabled = !usable();
 }
 
-/** Whether a photograph can be taken: not before it is known what to do with it, nor after the model has failed. */
+/** Whether the user can choose a photograph: only once the manifest is there, and not after the model has failed. */
 function usable() {
   return manifest && view.getState() !== 'failed';
 }
@@ -175,7 +175,7 @@ function listen() {
   const take = (file) => file && usable() && takePhoto(file, file.name).catch(fail);
   view.element('file').addEventListener('change', ({ target }) => {
     take(target.files[0]);
-    // Otherwise the same file, chosen again, would be no change.
+    // Without this, choosing the same file again would not be a change event.
     target.value = '';
   });
   view.element('sample').addEventListener('click', takeSample);

@@ -1,12 +1,12 @@
-// From a photograph's pixels to the network's, as the export's manifest.json says; for browsers and Node alike.
+// Turns a photograph's pixels into the network's input, as the export's manifest.json describes; for browsers and Node.
 
-// The limits that the export sets itself: a larger image, or a slimmer one, counts as no image.
+// The limits of the SavedModel: larger or narrower images are invalid.
 const MAX_PIXELS = 100_000_000;
 const MAX_ASPECT = 100;
 
 const CHANNELS = 3;
 
-/** Throws a RangeError for an image that is too large or too slim. */
+/** Throws a RangeError if an image has too many pixels or is too narrow. */
 export function checkSize(width, height) {
   const [short, long] = width < height ? [width, height] : [height, width];
   if (width * height > MAX_PIXELS || long > MAX_ASPECT * short) {
@@ -20,8 +20,8 @@ export function checkSize(width, height) {
 /**
  * Resizes the shorter side to `resize` pixels and cuts the center, `crop` by `crop`.
  *
- * `image` is {data, width, height}: RGB or RGBA bytes, row by row from the top; alpha is left out without blending.
- * Returns RGB bytes in the same order. Only those pixels that lie within the window are computed.
+ * `image` is {data, width, height}: RGB or RGBA bytes, row by row from the top; transparency is dropped, not blended.
+ * Returns RGB bytes in the same order. Only the pixels of the crop are computed.
  */
 export function prepare({ data, width, height }, resize, crop) {
   const columns = windowTaps(width, Math.min(width, height), resize, crop);
@@ -31,15 +31,15 @@ export function prepare({ data, width, height }, resize, crop) {
   return resizeRows(resizeColumns(image, columns, top, lastOf(rows)), rows, top, crop);
 }
 
-/** For each pixel of the window along one axis: which source pixels it is made of, and with what weights. */
+/** For each pixel of the crop along one axis: its source pixels and their weights. */
 function windowTaps(size, shorter, resize, crop) {
   const target = roundHalfToEven(size * (resize / shorter));
-  // The center of the central square. Each floor is half a pixel toward the top or left where a margin is odd.
+  // The start of the crop in the central square. If a margin is odd, `floor` moves it toward the top or left.
   const start = Math.floor((target - resize) / 2) + Math.floor((resize - crop) / 2);
   return Array.from({ length: crop }, (_, index) => triangleTaps(start + index, size, size / target));
 }
 
-/** The weights of a triangle that is as wide as the reduction, which is what prevents aliasing. */
+/** Weights that form a triangle as wide as the reduction, which prevents aliasing. */
 function triangleTaps(target, size, reduction) {
   const radius = Math.max(reduction, 1);
   // Half-pixel centers: pixel i covers i to i + 1, and its center is at i + 0.5.
@@ -50,7 +50,7 @@ function triangleTaps(target, size, reduction) {
     { length: last - first + 1 },
     (_, index) => 1 - Math.abs(first + index + 0.5 - center) / radius,
   );
-  // At the border a part of the triangle lies outside, so the rest must be made to sum to 1 again.
+  // At the border, part of the triangle is outside the image, so the weights are normalized to sum to 1.
   const sum = weights.reduce((total, weight) => total + weight, 0);
   return { first, weights: weights.map((weight) => weight / sum) };
 }
@@ -60,7 +60,7 @@ function lastOf(taps) {
   return first + weights.length - 1;
 }
 
-/** The first pass: every source row from `top` to `bottom`, as wide as the window. Kept in float, unrounded. */
+/** First pass: resizes the source rows from `top` to `bottom` horizontally. Returns floats, not rounded. */
 function resizeColumns({ data, width, stride }, columns, top, bottom) {
   const narrow = new Float32Array((bottom - top + 1) * columns.length * CHANNELS);
   let out = 0;
@@ -77,10 +77,10 @@ function resizeColumns({ data, width, stride }, columns, top, bottom) {
   return narrow;
 }
 
-/** The second pass: as high as the window, too, and rounded. `narrow` begins with source row `top`. */
+/** Second pass: resizes vertically and rounds. The first row of `narrow` is source row `top`. */
 function resizeRows(narrow, rows, top, crop) {
   const length = crop * CHANNELS;
-  // This kind of array rounds what is put in it, halves to even as TensorFlow does, and clips it to 0 to 255.
+  // A Uint8ClampedArray rounds its values, halves to even as TensorFlow does, and clips them to 0 to 255.
   const pixels = new Uint8ClampedArray(rows.length * length);
   rows.forEach(({ first, weights }, y) => {
     for (let x = 0; x < length; x++) {
@@ -92,7 +92,7 @@ function resizeRows(narrow, rows, top, crop) {
   return new Uint8Array(pixels.buffer);
 }
 
-/** As Python and TensorFlow round; Math.round takes every half up, which can shift the window by a pixel. */
+/** Rounds as Python and TensorFlow do. Math.round rounds every half up, which can shift the crop by a pixel. */
 function roundHalfToEven(number) {
   const floor = Math.floor(number);
   if (number - floor !== 0.5) return Math.round(number);

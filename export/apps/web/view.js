@@ -1,8 +1,8 @@
-// What the page shows: everything that changes the document and decides nothing.
+// Everything that changes the document. Decisions are made in page.js.
 
 export const element = (id) => document.getElementById(id);
 
-/** The page's state, which style.css and programs that drive the page read. */
+/** Sets the page's state, which style.css and drive.mjs read. */
 export function setState(state) {
   document.body.dataset.state = state;
 }
@@ -11,7 +11,7 @@ export function getState() {
   return document.body.dataset.state;
 }
 
-/** Tells it to those who hear the page. */
+/** Announces a text to users of screen readers. */
 export function announce(text) {
   element('announcement').textContent = text;
 }
@@ -26,7 +26,7 @@ export function hideProblem() {
   element('problem').hidden = true;
 }
 
-/** Draws the chooser of model files; `onChange` is told which one the user takes. */
+/** Shows the list of model files; calls `onChange` with the one that the user chooses. */
 export function showModels(models, chosen, onChange) {
   for (const choice of models) {
     const input = create('input', { type: 'radio', name: 'model', value: choice.file, checked: choice === chosen });
@@ -72,7 +72,7 @@ export function showPhoto(blob, name) {
   element('empty').hidden = true;
 }
 
-/** As before the first photograph. */
+/** Returns the page to its state before the first photograph. */
 export function clearPhoto() {
   for (const id of ['photo', 'answer', 'seen']) element(id).hidden = true;
   element('empty').hidden = element('waiting').hidden = false;
@@ -93,7 +93,7 @@ export function showTimes(reading, answering) {
   element('times').textContent = `${first} to read and reduce, ${second} to answer.`;
 }
 
-/** Draws what the network is given: RGB bytes, `side` by `side`. */
+/** Draws the network's input: RGB bytes, `side` by `side`. */
 export function showWindow(pixels, side) {
   const image = new ImageData(side, side);
   image.data.fill(255);
@@ -112,7 +112,7 @@ function row({ label, score }) {
   const name = create('span', { className: 'label' }, label);
   const share = create('span', { className: 'percent' }, percent(score));
   const item = create('li', {}, name, share, bar);
-  // In full, for programs that drive the page.
+  // Not rounded, for drive.mjs.
   Object.assign(item.dataset, { label, score });
   return item;
 }
