@@ -9,6 +9,14 @@ HERE = pathlib.Path(__file__).parent
 # Read, not imported: the package needs what is about to be installed.
 VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "alexnet_tf" / "__init__.py").read_text(), re.MULTILINE)[1]
 
+# Enough to label images, to evaluate and to export.
+INFERENCE = (HERE / "requirements-inference.txt").read_text().splitlines()
+TRAINING = [
+    "tensorboard",
+    "tensorflow-datasets",
+    "importlib_resources",  # Which tensorflow-datasets 4.9.10 imports, and does not ask for.
+    "array_record; platform_system != 'Windows'",  # For which there is no wheel.
+]
 ONNX = ["tf2onnx>=1.17", "onnx", "onnxruntime"]
 
 setuptools.setup(
@@ -32,23 +40,7 @@ setuptools.setup(
     python_requires=">=3.10",
     packages=setuptools.find_packages(include=["alexnet_tf", "alexnet_tf.*"]),
     package_data={"alexnet_tf": ["py.typed", "models/pretrained/*.tsv"]},
-    install_requires=[
-        "tensorflow>=2.18",
-        "keras>=3.5",
-        "tensorflow-datasets",
-        "importlib_resources",  # Which tensorflow-datasets 4.9.10 imports, and does not ask for.
-        "array_record",
-        "absl-py",
-        "tensorboard",
-        "ai-edge-litert",
-        "flatbuffers",
-        "numpy",
-        "pillow>=10.1",
-        "h5py",
-        "protobuf",
-        "safetensors>=0.8",
-        "ml_dtypes",
-    ],
+    install_requires=[*INFERENCE, *TRAINING],
     extras_require={
         "gpu": ["tensorflow[and-cuda]"],
         "plots": ["matplotlib"],

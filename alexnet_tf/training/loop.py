@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 import keras
 import tensorflow as tf
 
-from alexnet_tf import storage
+from alexnet_tf import optional, storage
 from alexnet_tf.data import pipeline
 from alexnet_tf.data.augmentation import Augmentation
 from alexnet_tf.data.sampling import Shard
@@ -71,6 +71,7 @@ def train_and_evaluate(recipe: Recipe, workdir: str | os.PathLike, options: Opti
         SaveError: if a file cannot be written; earlier checkpoints are kept.
     """
     storage.check_no_globs("workdir", workdir)
+    optional.require("tensorboard", "training", "pip install tensorboard")
     workdir = pathlib.Path(workdir)
     strategy = make_strategy(options.strategy, options.devices, dataclasses.asdict(recipe))
     keras.utils.set_random_seed(recipe.seed)

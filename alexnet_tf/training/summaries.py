@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 import keras
 import numpy.typing as npt
 import tensorflow as tf
-from tensorboard.plugins.hparams import api as hp
 
 from alexnet_tf.data import images as image_functions
 from alexnet_tf.data.sources import Dataset
@@ -58,6 +57,9 @@ class Summaries:
         """Writes the graph and the hyperparameters; at step 0 the augmented images and the new network as well."""
         if not self.writes:
             return
+        # Imported here because exports and inference do without TensorBoard.
+        from tensorboard.plugins.hparams import api as hp
+
         events = self._journal.only_events()
         hyperparameters = _hyperparameters(self._recipe)
         with events.as_default(step=0):
