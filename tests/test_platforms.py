@@ -73,3 +73,7 @@ def test_text_that_the_terminal_cannot_show_is_written_out(monkeypatch):
     print("schön 犬")
     terminal.flush()
     assert terminal.buffer.getvalue() == "schön \\u72ac\n".encode("cp1252")
+
+
+def test_gpu_memory_is_taken_as_it_is_needed():
+    assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"  # Set by `import alexnet_tf`.

@@ -23,7 +23,7 @@ class TrainingState:
         strategy: the devices that train.
         stop: the request to stop that steps read.
         max_steps_per_call: the most steps per call of `train_step`.
-        jit: as for `TrainStep`.
+        jit, deterministic: as for `TrainStep`.
 
     Attributes:
         train_step: the compiled `TrainStep`.
@@ -31,8 +31,9 @@ class TrainingState:
     """
 
     def __init__(
-        self, run: Run, examples: int, strategy: tf.distribute.Strategy, stop: Stop, max_steps_per_call: int, jit: str
-    ) -> None:
+        self, run: Run, examples: int, strategy: tf.distribute.Strategy, stop: Stop, max_steps_per_call: int,
+        jit: str, deterministic: bool,
+    ) -> None:  # fmt: skip
         recipe = run.recipe
         self._recipe, self._model = recipe, run.model
         self.steps_per_epoch, self.total_steps = recipe.steps_per_epoch(examples), recipe.total_steps(examples)
@@ -43,6 +44,7 @@ class TrainingState:
             self.train_step = TrainStep(
                 strategy, run.model, self._optimizer, recipe, run.mean,
                 run.statistics.color_pca(recipe.color_pca), stop.requested, max_steps_per_call, jit,
+                deterministic,
             )  # fmt: skip
         self._step, self._validated = (tf.Variable(0, dtype=tf.int64) for _ in range(2))
         self._plateau = tf.Variable(dataclasses.astuple(Plateau()), dtype=tf.float64)
