@@ -48,8 +48,8 @@ setuptools.setup(
         "dev": [
             "pytest",
             "pytest-xdist",
-            "ruff",
-            "mypy",
+            "ruff==0.17.6",  # As in .pre-commit-config.yaml.
+            "mypy==2.4.1",
             "opencv-python-headless<5",
             "pillow",
             "torch==2.13.0",
