@@ -57,6 +57,7 @@ setuptools.setup(
             *ONNX,
             "tensorflow-serving-api",
         ],
+        "docs": ["mkdocs>=1.6,<2", "mkdocs-material", "mkdocstrings[python]", "mkdocs-jupyter"],
         "bench": ["pillow", "torch"],
     },
     entry_points={"console_scripts": ["alexnet-tf=alexnet_tf.cli.main:main"]},
