@@ -10,8 +10,6 @@ import pathlib
 import re
 from typing import Any
 
-from mkdocs.structure.files import File, Files
-
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 OUTSIDE = "repository"
@@ -19,14 +17,18 @@ REFERENCE = "reference.md"
 
 # A relative link or image, outside code.
 _LINK = re.compile(r"\]\((?![a-z]+:|#|/)([^)\s#]+)(#[^)\s]*)?\)")
+# Pages link to each other by the names of their files; on a site, they have no suffix.
+_SUFFIX = re.compile(r"\[([\w/-]+)\.md\]\(")
 _FENCE = re.compile(r"^(```.*?^```$)", re.MULTILINE | re.DOTALL)
 # GitHub begins a list right after a line of text; Python's Markdown needs an empty line between.
 _LIST = re.compile(r"^((?![-*] |\d+\. |#|\||\s).+\n)(?=(?:[-*]|\d+\.) )", re.MULTILINE)
 _LANGUAGES = {".py": "python", ".c": "c", ".h": "c", ".js": "javascript", ".mjs": "javascript", ".html": "html"}
 
 
-def on_files(files: Files, config: Any) -> Files:
+def on_files(files: Any, config: Any) -> Any:
     """Adds the API reference, and every file outside `docs` that a page links to, directly or not."""
+    from mkdocs.structure.files import File  # Of the extra "docs", which `on_page_markdown` does without.
+
     files.append(File.generated(config, REFERENCE, content=_reference()))
     waiting = [DOCS / file.src_uri for file in files.documentation_pages() if (DOCS / file.src_uri).suffix == ".md"]
     waiting += [ROOT / "export" / "apps" / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
@@ -42,11 +44,11 @@ def on_files(files: Files, config: Any) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """Rewrites links, and begins lists as Python's Markdown needs it; code stays as it is."""
     parts = _FENCE.split(markdown)
     for number in range(0, len(parts), 2):
-        text = _LIST.sub(r"\1\n", parts[number])
+        text = _SUFFIX.sub(r"[\1](", _LIST.sub(r"\1\n", parts[number]))
         parts[number] = _LINK.sub(lambda match: _relinked(page.file.src_uri, *match.groups()), text)
     return "".join(parts)
 
