@@ -5,7 +5,7 @@ import runpy
 import types
 
 ROOT = pathlib.Path(__file__).parents[1]
-HOOKS = runpy.run_path(str(ROOT / "tools" / "site.py"))
+HOOKS = runpy.run_path(str(ROOT / "tools" / "docs_site.py"))
 
 
 def _page(uri, text):
