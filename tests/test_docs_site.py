@@ -50,3 +50,14 @@ def test_the_reference_has_every_public_name():
     reference = HOOKS["_reference"]()
     assert all(f"::: alexnet_tf.{name}\n" in reference for name in alexnet_tf.__all__)
     assert reference.count(":::") == len(alexnet_tf.__all__)
+
+
+def test_links_of_notebooks_lead_to_pages():
+    page = types.SimpleNamespace(file=types.SimpleNamespace(src_uri="alexnet.ipynb"))
+    file = types.SimpleNamespace(src_uri="export.md", url_relative_to=lambda other: "../export/")
+    files = types.SimpleNamespace(documentation_pages=lambda: [file])
+    html = '<a href="export.md#x">a</a> <a href="https://example.org/b.md">b</a>'
+    expected = html.replace("export.md#x", "../export/#x")
+    assert HOOKS["on_page_content"](html, page, None, files) == expected
+    page.file.src_uri = "index.md"
+    assert HOOKS["on_page_content"](html, page, None, files) == html

@@ -20,6 +20,7 @@ _LINK = re.compile(r"\]\((?![a-z]+:|#|/)([^)\s#]+)(#[^)\s]*)?\)")
 # Pages link to each other by the names of their files; on a site, they have no suffix.
 _SUFFIX = re.compile(r"\[([\w/-]+)\.md\]\(")
 _FENCE = re.compile(r"^(```.*?^```$)", re.MULTILINE | re.DOTALL)
+_HREF = re.compile(r'href="([\w/-]+\.md)(#[^"]*|)"')
 # GitHub begins a list right after a line of text; Python's Markdown needs an empty line between.
 _LIST = re.compile(r"^((?![-*] |\d+\. |#|\||\s).+\n)(?=(?:[-*]|\d+\.) )", re.MULTILINE)
 _LANGUAGES = {".py": "python", ".c": "c", ".h": "c", ".js": "javascript", ".mjs": "javascript", ".html": "html"}
@@ -51,6 +52,14 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
         text = _SUFFIX.sub(r"[\1](", _LIST.sub(r"\1\n", parts[number]))
         parts[number] = _LINK.sub(lambda match: _relinked(page.file.src_uri, *match.groups()), text)
     return "".join(parts)
+
+
+def on_page_content(html: str, page: Any, config: Any, files: Any) -> str:
+    """Rewrites the links of notebooks, which MkDocs leaves as they are; fails if a page is missing."""
+    if not page.file.src_uri.endswith(".ipynb"):
+        return html
+    pages = {file.src_uri: file.url_relative_to(page.file) for file in files.documentation_pages()}
+    return _HREF.sub(lambda match: f'href="{pages[match[1]]}{match[2]}"', html)
 
 
 def _relinked(uri: str, link: str, anchor: str | None) -> str:
