@@ -87,7 +87,7 @@ def test_losses(preset, rate):
     if original:
         changes = (LayerLearningRate("conv1/kernel", 6, RATE / 100), LayerLearningRate("conv1/", 8, 0.0))
         recipe = dataclasses.replace(recipe, milestones=(4,), layer_learning_rates=changes)
-    network = get_recipe(preset).network().widened(1 / 8).changed(Dropout={"rate": 0.0})
+    network = get_recipe(preset).network.widened(1 / 8).changed(Dropout={"rate": 0.0})
     side = 67
     model = enliven(AlexNet(network, input_shape=(side, side, 3), classes=10, classifier_activation=None))
     theirs = _network(original)

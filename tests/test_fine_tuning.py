@@ -114,7 +114,7 @@ def test_a_resumed_run_needs_its_source_no_more(source, folder, tmp_path, monkey
 
 
 def test_weights_of_a_file(folder, tmp_path, capsys):
-    preset = get_recipe("demo", preset="caffe", **NARROW).network()
+    preset = get_recipe("demo", preset="caffe", **NARROW).network
     file = tmp_path / "some.weights.h5"
     model = helpers.enliven(AlexNet(preset, input_shape=(67, 67, 3), classes=2))
     model.save_weights(file)
@@ -153,7 +153,7 @@ def test_dropout_scales_as_it_did_when_the_weights_were_learned(tmp_path):
         return str(tmp_path)
 
     def dropouts(recipe):
-        return [(layer.rate, layer.factor) for layer in recipe.network().layers if hasattr(layer, "rate")]
+        return [(layer.rate, layer.factor) for layer in recipe.network.layers if hasattr(layer, "rate")]
 
     assert dropouts(get_recipe("finetune", weights=source())) == [(0.5, 0.5)] * 2
     assert dropouts(get_recipe("finetune", weights=source(dropout=0.0))) == [(0.5, 1.0)] * 2
@@ -175,7 +175,7 @@ def test_a_variants_weights_come_with_its_network(folder, tmp_path, preset, fiel
     run = get_recipe("paper", dataset=folder, **fields)
     run.save(tmp_path / "source" / "recipe.json")
     recipe = get_recipe("finetune", dataset=folder, weights=str(tmp_path / "source"))
-    assert recipe.network() == run.network() and recipe.resize_crop == run.resize_crop
+    assert recipe.network == run.network and recipe.resize_crop == run.resize_crop
     # Once it has begun, without the source too.
     (tmp_path / "run").mkdir()
     recipe.save(tmp_path / "run" / "recipe.json")

@@ -82,14 +82,14 @@ def test_an_unknown_recipe_lists_the_known():
 
 
 def test_initialization_and_dropout_are_the_recipes():
-    network = dataclasses.replace(PAPER, initialization="he", dropout=0.0).network()
+    network = dataclasses.replace(PAPER, initialization="he", dropout=0.0).network
     by_name = {layer.name: layer for layer in network.layers if hasattr(layer, "name")}
     assert by_name["conv1"].kernel_init == 0.01 and by_name["conv3"].kernel_init == "he"
     assert by_name["conv2"].bias_init == 0
 
 
 def test_the_codes_start_is_the_papers_but_for_three_layers():
-    network = dataclasses.replace(PAPER, initialization="code").network()
+    network = dataclasses.replace(PAPER, initialization="code").network
     starts = {layer.name: layer.kernel_init for layer in network.layers if hasattr(layer, "kernel_init")}
     assert starts == {
         "conv1": 0.01, "conv2": 0.01, "conv3": 0.03, "conv4": 0.03, "conv5": 0.03, "fc6": 0.01, "fc7": 0.01, "fc8": 0.01

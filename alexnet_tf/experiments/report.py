@@ -58,7 +58,7 @@ def _tsv(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _markdown(plan: Plan, outcome: Outcome) -> str:
-    recipe, network = plan.recipe, plan.recipe.network()
+    recipe, network = plan.recipe, plan.recipe.network
     max_epochs = plan.settings.get("max_epochs")
     epochs = f"at most {max_epochs} epochs" if max_epochs else f"{recipe.epochs} epochs"
     length = f"{recipe.steps:,} steps" if recipe.steps else epochs

@@ -1,6 +1,7 @@
 """A recipe: how to train, as data. A run stores its resolved recipe as `recipe.json` in its workdir."""
 
 import dataclasses
+import functools
 import math
 import os
 import pathlib
@@ -174,7 +175,7 @@ class Recipe:
     def __post_init__(self) -> None:
         """Checks every field and what they must agree on."""
         fields.check(self)
-        network, crop = self.network(), self.resize_crop.crop
+        network, crop = self.network, self.resize_crop.crop
         check_input_size(network, crop, crop)
         names = [layer.name for layer in network.layers if isinstance(layer, WeightedSpec)]
         fields.one_of("freeze_through", self.freeze_through, ("none", *names[:-1]))
@@ -189,6 +190,7 @@ class Recipe:
                 f"got {self.head_lr_multiplier:g}"
             )
 
+    @functools.cached_property
     def network(self) -> Preset:
         """The resolved `Preset`, with every field that changes the network applied."""
         preset = get_preset(self.preset).widened(self.width)
@@ -223,9 +225,9 @@ class Recipe:
     @property
     def resize_crop(self) -> ResizeCrop:
         """The sizes to which images are resized and cropped, in pixels."""
-        preset = get_preset(self.preset)
-        if self.image_size in (None, preset.input_size):
-            return ResizeCrop(preset.preprocessing.resize, preset.input_size)
+        network = self.network
+        if self.image_size in (None, network.input_size):
+            return ResizeCrop(network.preprocessing.resize, network.input_size)
         return ResizeCrop(round(self.image_size * _RESIZE_TO_CROP), self.image_size)
 
     def augmentation(self, epoch: int) -> Augmentation:

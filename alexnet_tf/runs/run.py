@@ -23,7 +23,6 @@ from alexnet_tf.inference.keras_predictor import KerasPredictor
 from alexnet_tf.inference.predictor import InputPreprocessing
 from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.precision import policy
-from alexnet_tf.models.presets import get_preset
 from alexnet_tf.models.pretrained.weight_file import WeightFile, check_finite
 from alexnet_tf.runs import fields, layout
 from alexnet_tf.runs.checkpoints import restore_newest
@@ -54,7 +53,7 @@ class Run:
     @functools.cached_property
     def mean(self) -> npt.NDArray[np.float32]:
         """The mean that is subtracted from crops: (crop, crop, 3) or (3,)."""
-        kind, crop = get_preset(self.recipe.preset).preprocessing.mean, self.recipe.resize_crop.crop
+        kind, crop = self.recipe.network.preprocessing.mean, self.recipe.resize_crop.crop
         return np.asarray(self.statistics.mean(kind, crop), np.float32)
 
     @property
@@ -119,7 +118,7 @@ def build_model(recipe: Recipe, classes: int, precision: str = "float32") -> ker
     """Builds the network of a recipe, with random weights and probabilities as output."""
     crop = recipe.resize_crop.crop
     with policy(precision):
-        return AlexNet(recipe.network(), input_shape=(crop, crop, 3), classes=classes)
+        return AlexNet(recipe.network, input_shape=(crop, crop, 3), classes=classes)
 
 
 def load_run(workdir: str | os.PathLike, best: bool = False) -> Run:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import keras
 
 from alexnet_tf.errors import UserError
-from alexnet_tf.models.presets import get_preset
 from alexnet_tf.models.pretrained.fit import WeightsWarning, fit
 from alexnet_tf.models.pretrained.load import load_weights
 from alexnet_tf.runs import layout
@@ -43,7 +42,7 @@ def load_pretrained(model: keras.Model, recipe: Recipe) -> dict[str, str]:
 
 
 def _load(model: keras.Model, recipe: Recipe) -> dict[str, str]:
-    weights, head = str(recipe.weights), get_preset(recipe.preset).head
+    weights, head = str(recipe.weights), recipe.network.head
     source = source_run(weights)
     if source is None or weights.endswith(layout.WEIGHTS):
         return load_weights(model, weights, recipe.preset, fresh=(head,))
@@ -91,6 +90,6 @@ def _span(names: Sequence[str]) -> str:
 
 
 def _mean_of(recipe: Recipe) -> str:
-    if not isinstance(get_preset(recipe.preset).preprocessing.mean, str):
+    if not isinstance(recipe.network.preprocessing.mean, str):
         return "the color that belongs to the weights"
     return "that of the weights' run" if source_run(str(recipe.weights)) else "that of the training images"

@@ -4,7 +4,6 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-from alexnet_tf.models.presets import get_preset
 from alexnet_tf.runs.recipe import Recipe
 
 
@@ -70,7 +69,7 @@ def variable_rates(recipe: Recipe, paths: Sequence[str], factor: float, epoch: i
         factor: of `schedule_factor`.
         epoch: counted from 0.
     """
-    rates, head = [], f"{get_preset(recipe.preset).head}/"
+    rates, head = [], f"{recipe.network.head}/"
     for path in paths:
         rate = recipe.peak_learning_rate * factor
         if path.endswith("bias"):
