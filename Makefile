@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench apps corpus faults clean
+.PHONY: demo test lint docs bench apps corpus faults clean
 
 # The first target that needs it makes the environment, and what tests and benchmarks need is added when they do.
 .venv/.package: setup.py pyproject.toml
@@ -10,7 +10,7 @@ BIN := .venv/bin
 	touch $@
 
 .venv/.installed: .venv/.package
-	$(BIN)/pip install -q --no-compile -e .[dev]
+	$(BIN)/pip install -q --no-compile -e .[dev,int4]
 	touch $@
 
 demo: .venv/.package
@@ -23,6 +23,11 @@ lint: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The site, into site/. Fails for dead links and for missing references.
+docs: .venv/.package
+	$(BIN)/pip install -q --no-compile -e .[docs]
+	$(BIN)/mkdocs build --strict --clean
 
 bench: .venv/.installed
 	$(BIN)/python tools/benchmark_step.py
@@ -39,6 +44,6 @@ faults: .venv/.installed
 	$(BIN)/python tools/inject_faults.py
 
 clean:
-	rm -rf .venv build dist demo apps *.egg-info export/apps/*/node_modules
+	rm -rf .venv build dist demo apps site *.egg-info export/apps/*/node_modules
 	$(MAKE) -C export/apps/c clean
 	$(MAKE) -C export/apps/litert_c clean

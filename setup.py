@@ -9,8 +9,14 @@ HERE = pathlib.Path(__file__).parent
 # Read, not imported: the package needs what is about to be installed.
 VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "alexnet_tf" / "__init__.py").read_text(), re.MULTILINE)[1]
 
-# 145 MB, nearly all of it SciPy. It requires one version of ai-edge-litert exactly.
-INT4 = ["ai-edge-quantizer>=0.10"]
+# Enough to label images, to evaluate and to export.
+INFERENCE = (HERE / "requirements-inference.txt").read_text().splitlines()
+TRAINING = [
+    "tensorboard",
+    "tensorflow-datasets",
+    "importlib_resources",  # Which tensorflow-datasets 4.9.10 imports, and does not ask for.
+    "array_record; platform_system != 'Windows'",  # For which there is no wheel.
+]
 ONNX = ["tf2onnx>=1.17", "onnx", "onnxruntime"]
 
 setuptools.setup(
@@ -34,41 +40,27 @@ setuptools.setup(
     python_requires=">=3.10",
     packages=setuptools.find_packages(include=["alexnet_tf", "alexnet_tf.*"]),
     package_data={"alexnet_tf": ["py.typed", "models/pretrained/*.tsv", "models/pretrained/data/*"]},
-    install_requires=[
-        "tensorflow>=2.18",
-        "keras>=3.5",
-        "tensorflow-datasets",
-        "importlib_resources",  # Which tensorflow-datasets 4.9.10 imports, and does not ask for.
-        "array_record",
-        "absl-py",
-        "tensorboard",
-        "ai-edge-litert",
-        "flatbuffers",
-        "numpy",
-        "pillow>=10.1",
-        "h5py",
-        "protobuf",
-        "safetensors>=0.8",
-        "ml_dtypes",
-    ],
+    install_requires=[*INFERENCE, *TRAINING],
     extras_require={
         "gpu": ["tensorflow[and-cuda]"],
         "plots": ["matplotlib"],
         "onnx": ONNX,
-        "int4": INT4,
+        # 145 MB, nearly all of it SciPy. It requires one version of ai-edge-litert exactly, and protobuf, which it does
+        # not say, in a version that the oldest TensorFlow excludes; "dev" is installed with that one as well.
+        "int4": ["ai-edge-quantizer>=0.10", "protobuf>=6.31.1"],
         "dev": [
             "pytest",
             "pytest-xdist",
-            "ruff",
-            "mypy",
+            "ruff==0.17.6",  # As in .pre-commit-config.yaml.
+            "mypy==2.4.1",
             "opencv-python-headless<5",
             "pillow",
             "torch==2.13.0",
             "matplotlib",
             *ONNX,
-            *INT4,
             "tensorflow-serving-api",
         ],
+        "docs": ["mkdocs>=1.6,<2", "mkdocs-material", "mkdocstrings[python]", "mkdocs-jupyter"],
         "bench": ["pillow", "torch"],
     },
     entry_points={"console_scripts": ["alexnet-tf=alexnet_tf.cli.main:main"]},

@@ -26,9 +26,11 @@ if _TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Both are read once, when TensorFlow is imported; values that the user has set stay.
+# All are read once, when TensorFlow is imported or first looks for GPUs; values that the user has set stay.
 # On CPUs without AVX-512, TensorFlow leaves oneDNN off, although it makes a training step about 1.5 times as fast.
 _os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+# GPU memory is taken as it is needed: otherwise a process takes all of it, and no other can use the GPU.
+_os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 # Errors only: otherwise TensorFlow prints several lines about the CPU and missing GPUs at every start.
 _os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

@@ -58,7 +58,7 @@ def _acquire(file: pathlib.Path, work: str) -> int:
         except OSError as error:
             reason = error.strerror or error
             print(f"no lock on {file} ({reason}): do not start two processes in one directory", file=sys.stderr)
-        if _is_file(descriptor, file):
+        if os.name == "nt" or _is_file(descriptor, file):
             return descriptor
         os.close(descriptor)  # The one that held it has removed it meanwhile.
 

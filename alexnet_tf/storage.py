@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 import stat
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,8 @@ FORMAT_VERSION = "format_version"
 PARTIAL = ".partial."  # How the names of temporary files and directories start.
 _MAX_JSON = 64_000_000  # Bytes. Parsed, lists of lists take 25 times as much memory.
 _GLOB_CHARACTERS = "*?[]" + ("\\" if os.sep == "/" else "")
+# Windows refuses to replace a file while another program, such as a virus scanner, has it open.
+_REPLACE_SECONDS = 2.0 if os.name == "nt" else 0.0
 
 
 @contextlib.contextmanager
@@ -49,7 +52,14 @@ def move(source: pathlib.Path, target: pathlib.Path) -> None:
     """Replaces a file by another of the same file system, once that one is on the disk and not only in memory."""
     with open(source, "rb+") as file:
         os.fsync(file.fileno())
-    os.replace(source, target)
+    deadline = time.monotonic() + _REPLACE_SECONDS
+    while True:
+        try:
+            return os.replace(source, target)
+        except PermissionError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.05)
 
 
 def sweep(directory: pathlib.Path) -> None:

@@ -1,6 +1,8 @@
 """The compiled step: how many a call, what it minimises, XLA."""
 
 import dataclasses
+import subprocess
+import sys
 
 import helpers
 import keras
@@ -10,6 +12,7 @@ import tensorflow as tf
 
 from alexnet_tf.runs.recipes import get_recipe
 from alexnet_tf.runs.run import load_run
+from alexnet_tf.training import xla
 from alexnet_tf.training.loop import Options, train_and_evaluate
 from alexnet_tf.training.step import TrainStep
 
@@ -44,6 +47,48 @@ def test_xla_gives_the_same_losses(recipe, tmp_path):
         train_and_evaluate(still, tmp_path / jit, Options("none", layer_summaries_every=0, jit=jit, log_every=1))
         losses.append([row["loss"] for row in helpers.journal(tmp_path / jit).values()])
     np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+@pytest.fixture
+def broken_xla(monkeypatch):
+    """XLA as on a device that it does not know."""
+
+    def fail():
+        raise tf.errors.UnimplementedError(None, None, "Could not find a platform\nfor METAL")
+
+    xla.why_unavailable.cache_clear()
+    monkeypatch.setattr(xla, "_compile_something", fail)
+    yield
+    xla.why_unavailable.cache_clear()
+
+
+def test_training_goes_on_where_xla_does_not_work(recipe, one_a_call, broken_xla, tmp_path, capsys):
+    train_and_evaluate(recipe, tmp_path, Options("none", layer_summaries_every=0, jit="true"))
+    for ours, compiled in zip(*(load_run(run).model.get_weights() for run in (tmp_path, one_a_call)), strict=True):
+        np.testing.assert_allclose(ours, compiled, atol=1e-5)
+    line = "XLA cannot compile here: training without it (Could not find a platform for METAL)"
+    assert capsys.readouterr().err.splitlines().count(line) == 1
+
+
+def test_without_jit_nothing_is_compiled(recipe, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(xla, "_compile_something", lambda: pytest.fail("XLA was tried"))
+    xla.why_unavailable.cache_clear()
+    train_and_evaluate(dataclasses.replace(recipe, steps=1), tmp_path, Options("none", jit="false"))
+    assert "XLA" not in capsys.readouterr().err
+
+
+def test_deterministic_kernels_are_turned_on_and_train(recipe, tmp_path):
+    """In a process of its own, since they cannot be turned off again."""
+    recipe.save(tmp_path / "recipe.json")
+    code = (
+        "import sys, alexnet_tf, tensorflow as tf\n"
+        "from tensorflow.python.framework import config\n"
+        "from alexnet_tf.training.options import Options\n"
+        "recipe = alexnet_tf.get_recipe(sys.argv[1] + '/recipe.json', steps=2)\n"
+        "alexnet_tf.train_and_evaluate(recipe, sys.argv[1] + '/run', Options('none', deterministic=True))\n"
+        "assert config.is_op_determinism_enabled()\n"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=True, timeout=300)
 
 
 def test_time_is_divided_into_input_and_compute(one_a_call):

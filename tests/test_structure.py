@@ -9,7 +9,7 @@ import alexnet_tf
 
 PACKAGE = pathlib.Path(alexnet_tf.__file__).parent
 # Modules beside the rooms, which import none of them.
-LEAVES = {"errors", "locks", "storage", "stderr_filter"}
+LEAVES = {"errors", "locks", "optional", "storage", "stderr_filter"}
 # Each room with those below it that it may import; every room may import itself and the modules beside the rooms.
 BELOW = {
     "models": set(),

@@ -5,6 +5,7 @@ of this package: a traceback, and exit code 70. Nothing here imports TensorFlow,
 do without.
 """
 
+import io
 import os
 import pathlib
 import re
@@ -51,7 +52,15 @@ def run(main: Callable[[list[str]], int | None]) -> None:
             print(f"error: {printable(message)}", file=sys.stderr)
             return 1
 
+    print_any_text()
     app.run(guarded, flags_parser=_parse)
+
+
+def print_any_text() -> None:
+    """Lets `print` write out, as `\\xe9`, characters that the encoding of a terminal or file lacks, as on Windows."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def user_message(error: Exception) -> str | None:
@@ -130,7 +139,9 @@ def sigterm_as_ctrl_c() -> None:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt(number)
 
-    signal.signal(signal.SIGTERM, interrupt)
+    for name in ("SIGTERM", "SIGBREAK"):  # The latter is Windows' Ctrl-Break.
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), interrupt)
 
 
 def interrupted(interruption: KeyboardInterrupt, advice: str = "") -> int:

@@ -58,7 +58,7 @@ def main(argv: list[str]) -> int | None:
 
 
 def _report_skipped(file: pathlib.Path) -> None:
-    lines = file.read_text().splitlines()
+    lines = file.read_text(encoding="utf-8").splitlines()
     for line in lines[:NAMED]:
         _, name, reason = line.split("\t")
         print(f"skipped {common.printable(f'{name}: {reason}')}", file=sys.stderr)

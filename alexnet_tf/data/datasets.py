@@ -8,6 +8,7 @@ from alexnet_tf.data.records import open_records
 from alexnet_tf.data.shapes import open_shapes
 from alexnet_tf.data.sources import Dataset
 from alexnet_tf.data.tar import open_tar
+from alexnet_tf.data.tfds_source import open_tfds
 from alexnet_tf.errors import UserError
 
 
@@ -46,17 +47,10 @@ def _open_builtin(name: str, rest: str, seed: int) -> Dataset:
     return open_shapes(name, seed)
 
 
-def _open_tfds(name: str, rest: str, seed: int) -> Dataset:
-    # Imported here because importing TFDS takes seconds.
-    from alexnet_tf.data.tfds_source import open_tfds
-
-    return open_tfds(name, rest, seed)
-
-
 _OPENERS: dict[str, Callable[[str, str, int], Dataset]] = {
     "builtin": _open_builtin,
     "folder": open_folder,
     "tar": open_tar,
     "records": open_records,
-    "tfds": _open_tfds,
+    "tfds": open_tfds,
 }

@@ -85,7 +85,8 @@ def crop(images: Any, corner: Any, size: int) -> Any:
 
 def flip(images: tf.Tensor, flags: tf.Tensor) -> tf.Tensor:
     """Mirrors the images of a batch whose flag, bool (batch,), is set, left to right."""
-    return tf.where(flags[:, None, None, None], images[:, :, ::-1], images)
+    # Not images[:, :, ::-1], which takes TensorFlow 30 times as long on a CPU.
+    return tf.where(flags[:, None, None, None], tf.reverse(images, [2]), images)
 
 
 def add_color_noise(
@@ -132,7 +133,7 @@ def ten_views(images: tf.Tensor, size: int) -> tf.Tensor:
     bottom, right = images.shape[1] - size, images.shape[2] - size
     corners = [crop(images, corner, size) for corner in ((0, 0), (0, right), (bottom, 0), (bottom, right))]
     views = tf.stack([*corners, central_crop(images, size)], axis=1)
-    return tf.concat([views, views[:, :, :, ::-1]], axis=1)
+    return tf.concat([views, tf.reverse(views, [3])], axis=1)
 
 
 def crop_from_pixels(image: tf.Tensor, resize_crop: ResizeCrop, offset: tf.Tensor) -> tf.Tensor:

@@ -1,5 +1,6 @@
 """From a training batch to the network's input, on the device."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -7,11 +8,8 @@ import tensorflow as tf
 from alexnet_tf.data import images as image_functions
 
 
-# Compiled into one loop over the batch. Separate operations would each pass it through memory, which takes longer on a
-# CPU than decoding prepared images.
-@tf.function(jit_compile=True)
 def network_input(
-    batch: dict[str, tf.Tensor], mean: Any, color_pca: tuple[Any, Any] | None = None, divisor: float = 1.0
+    batch: dict[str, tf.Tensor], mean: Any, color_pca: Sequence[Any] | None = None, divisor: float = 1.0
 ) -> tf.Tensor:
     """Flips the images, subtracts the mean and adds color noise.
 

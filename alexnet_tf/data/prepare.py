@@ -20,6 +20,7 @@ from alexnet_tf.data.file_list import list_files
 from alexnet_tf.data.prepare_index import write_index
 from alexnet_tf.data.prepare_options import PrepareOptions
 from alexnet_tf.data.prepare_shard import Preparer, ShardPlan, load_index, write_shard
+from alexnet_tf.data.record_files import array_record
 from alexnet_tf.data.sources import Dataset, ImageFileSplit
 from alexnet_tf.errors import UserError
 
@@ -48,7 +49,8 @@ def prepare(
         The fields of `dataset.json`.
 
     Raises:
-        UserError: if the dataset has no image files, or `out` cannot be written to or has other contents.
+        UserError: if the dataset has no image files, the format needs a package that is not installed, or
+            `out` cannot be written to or has other contents.
     """
     out = pathlib.Path(out)
     splits = {name: getattr(dataset, name) for name in description.SPLITS}
@@ -60,6 +62,8 @@ def prepare(
         "class_names": list(dataset.class_names),
         "files": list_files(dataset).digest(),
     }
+    if options.format == "jpeg":
+        array_record("array_record_module")  # Raises, before anything is written, where there is none.
     with _locked(out):
         if _init_out(out, plan):
             shards = [shard for name, split in splits.items() for shard in _shards(split, name, options)]

@@ -17,6 +17,7 @@ from alexnet_tf import storage
 from alexnet_tf.data import description
 from alexnet_tf.data.arrays import read_npz
 from alexnet_tf.data.prepare_images import Chunk, Preparer
+from alexnet_tf.data.record_files import array_record
 from alexnet_tf.data.sources import ImageFileSplit, Original
 from alexnet_tf.data.statistics import Sums
 from alexnet_tf.errors import UserError
@@ -108,10 +109,8 @@ def _writer(file: pathlib.Path) -> Any:
     """An object with `write(record)` and `close()`."""
     if file.suffix == ".raw":
         return open(file, "wb")
-    # Imported here because it defines absl flags of its own.
-    from array_record.python.array_record_module import ArrayRecordWriter
-
-    return _RecordWriter(ArrayRecordWriter(str(file), "group_size:1,uncompressed"))
+    writer = array_record("array_record_module").ArrayRecordWriter
+    return _RecordWriter(writer(str(file), "group_size:1,uncompressed"))
 
 
 class _RecordWriter:

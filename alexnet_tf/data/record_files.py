@@ -3,10 +3,11 @@
 import bisect
 import itertools
 import pathlib
-import resource
 from collections.abc import Sequence
+from types import ModuleType
 from typing import NamedTuple
 
+from alexnet_tf import optional
 from alexnet_tf.errors import UserError
 
 # (file, number of images) of each shard.
@@ -14,6 +15,16 @@ Shards = Sequence[tuple[pathlib.Path, int]]
 
 # Files that a process has open besides.
 _OTHER_FILES = 300
+
+
+def array_record(part: str) -> ModuleType:
+    """A module of ArrayRecord's Python package; imported late because it defines absl flags of its own.
+
+    Raises:
+        UserError: if ArrayRecord is not installed, as on Windows, for which there is no such package.
+    """
+    advice = "pip install array_record; on Windows, which it does not support, use alexnet-tf prepare --format=raw"
+    return optional.require(f"array_record.python.{part}", "a dataset prepared with format=jpeg", advice)
 
 
 class RecordFiles:
@@ -24,13 +35,11 @@ class RecordFiles:
     """
 
     def __init__(self, shards: Shards) -> None:
-        # Imported here because it defines absl flags of its own.
-        from array_record.python.array_record_data_source import ArrayRecordDataSource
-
+        source = array_record("array_record_data_source").ArrayRecordDataSource
         self._files = [file for file, _ in shards]
         self._stops = list(itertools.accumulate(count for _, count in shards))
         try:
-            self._source = ArrayRecordDataSource([_Instruction(str(file), 0, count, count) for file, count in shards])
+            self._source = source([_Instruction(str(file), 0, count, count) for file, count in shards])
         except RuntimeError as error:
             raise UserError(f"{self._files[0].parent} cannot be read: {error}") from error
 
@@ -66,11 +75,15 @@ class _Instruction(NamedTuple):
 
 
 def allow_open_files(count: int) -> None:
-    """Raises this process's limit of open files to what `count` shards need.
+    """Raises this process's limit of open files, where the platform has one, to what `count` shards need.
 
     Raises:
         UserError: if the system does not allow so many.
     """
+    try:
+        import resource
+    except ImportError:  # On Windows.
+        return
     needed = count + _OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:

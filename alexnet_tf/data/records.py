@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from alexnet_tf.data.arrays import read_npy
 from alexnet_tf.data.description import SPLITS, SUFFIX_OF, Description, fingerprint, read_description
-from alexnet_tf.data.record_files import allow_open_files
+from alexnet_tf.data.record_files import allow_open_files, array_record
 from alexnet_tf.data.record_splits import JpegRecords, RawSquares
 from alexnet_tf.data.sources import Dataset
 from alexnet_tf.data.statistics import Statistics
@@ -36,13 +36,16 @@ def open_records(name: str, path: str, seed: int) -> Dataset:
     """Opens a prepared dataset; `seed` has no effect.
 
     Raises:
-        UserError: if there is none, it is not finished or damaged, or it has another format version.
+        UserError: if there is none, it is not finished or damaged, it has another format version, or it needs a package
+            that is not installed.
     """
     root = pathlib.Path(path).expanduser()
     if not (root / DESCRIPTION).is_file():
         state = "is not finished: rerun its alexnet-tf prepare" if (root / WORK).is_dir() else "is not one"
         raise UserError(f"dataset must name the folder of a prepared dataset, got {name!r}, which {state}")
     description = read_description(root / DESCRIPTION)
+    if description.image_format == "jpeg":
+        array_record("array_record_data_source")
     allow_open_files(sum(len(description.shards[split]) for split in SPLITS))
     train, validation = (_split(root, split, description) for split in SPLITS)
     dataset = Dataset(name, description.class_names, train, validation, Statistics.load(root / STATISTICS))

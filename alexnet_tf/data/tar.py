@@ -1,16 +1,15 @@
 """ImageNet's tar files as downloaded, read in place; and any tar with a folder, or an inner tar, per class."""
 
-import functools
-import os
 import pathlib
 from collections.abc import Sequence
 
 import tensorflow as tf
 
+from alexnet_tf.data import tfds_builder
 from alexnet_tf.data.file_split import FileSplit, check_classes, flat
 from alexnet_tf.data.held_out import FilesByClass, hold_out
 from alexnet_tf.data.sources import Dataset
-from alexnet_tf.data.tar_members import Member, members
+from alexnet_tf.data.tar_members import Member, members, read_member
 from alexnet_tf.errors import UserError
 
 TRAIN, VALIDATION = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
@@ -77,10 +76,8 @@ def _validation(root: pathlib.Path, class_names: Sequence[str], name: str) -> Fi
 def _ground_truth(root: pathlib.Path) -> list[str]:
     own = root / GROUND_TRUTH
     if own.is_file():
-        return own.read_text().split()
-    # Imported here because importing TFDS takes seconds.
-    import tensorflow_datasets as tfds
-
+        return own.read_text(encoding="utf-8").split()
+    tfds = tfds_builder.load(f"a folder of ImageNet's tar files without {GROUND_TRUTH}")
     return tfds.core.tfds_path("datasets/imagenet2012/validation_labels.txt").read_text().split()
 
 
@@ -88,12 +85,7 @@ def _split(by_class: FilesByClass[Member]) -> FileSplit:
     files, labels = flat(by_class)
 
     def read(index: int) -> bytes:
-        file = files[index]
-        # With an explicit offset, because many threads share one open file.
-        data = os.pread(_descriptor(file.tar), file.size, file.offset)
-        if len(data) != file.size:
-            raise OSError(f"{file.tar} is truncated")
-        return data
+        return read_member(files[index])
 
     def read_or_nothing(index: int) -> bytes:
         try:
@@ -105,8 +97,3 @@ def _split(by_class: FilesByClass[Member]) -> FileSplit:
         return tf.ensure_shape(tf.numpy_function(read_or_nothing, [index], tf.string), [])
 
     return FileSplit([file.name for file in files], labels, read, read_tensor, lambda index: files[index].size)
-
-
-@functools.cache
-def _descriptor(tar: pathlib.Path) -> int:
-    return os.open(tar, os.O_RDONLY)

@@ -1,5 +1,6 @@
 """The files inside a tar, and where their bytes are."""
 
+import functools
 import os
 import pathlib
 import tarfile
@@ -48,6 +49,29 @@ def members(tar: pathlib.Path, dataset: str, offset: int = 0, size: int | None =
                         yield Member(info.name, tar, offset + info.offset_data, info.size)
         except tarfile.TarError as error:
             raise UserError(f"dataset {dataset!r} must be a complete tar file, got {str(tar)!r}: {error}") from error
+
+
+def read_member(member: Member) -> bytes:
+    """The bytes of a file inside a tar.
+
+    Raises:
+        OSError: if the tar cannot be read, or is truncated.
+    """
+    if hasattr(os, "pread"):
+        # With an explicit offset, because many threads share one open file.
+        data = os.pread(_descriptor(member.tar), member.size, member.offset)
+    else:  # On Windows.
+        with open(member.tar, "rb") as file:
+            file.seek(member.offset)
+            data = file.read(member.size)
+    if len(data) != member.size:
+        raise OSError(f"{member.tar} is truncated")
+    return data
+
+
+@functools.cache
+def _descriptor(tar: pathlib.Path) -> int:
+    return os.open(tar, os.O_RDONLY)
 
 
 class _View:

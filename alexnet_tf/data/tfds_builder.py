@@ -2,22 +2,39 @@
 
 import socket
 import urllib.parse
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-import tensorflow_datasets as tfds
-
+from alexnet_tf import optional
 from alexnet_tf.errors import UserError
+
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
 
 LONGEST_REASON = 400
 # TFDS itself tries for minutes to reach a host.
 CONNECT_SECONDS = 10
 
 
-def open_builder(name: str, tfds_name: str) -> tfds.core.DatasetBuilder:
+def load(user: str) -> ModuleType:
+    """TFDS, imported late: it takes seconds, and most datasets do without.
+
+    Args:
+        user: what needs it, for the message.
+
+    Raises:
+        UserError: if it is not installed.
+    """
+    return optional.require("tensorflow_datasets", user, "pip install tensorflow-datasets importlib_resources")
+
+
+def open_builder(name: str, tfds_name: str) -> "tfds.core.DatasetBuilder":
     """The builder of a TFDS dataset; `name` is the dataset's name in messages.
 
     Raises:
-        UserError: if TFDS has no such dataset.
+        UserError: if TFDS is not installed, or has no such dataset.
     """
+    tfds = load(f"dataset {name!r}")
     try:
         return tfds.builder(tfds_name)
     except (tfds.core.DatasetNotFoundError, ValueError, AssertionError) as error:
@@ -25,12 +42,13 @@ def open_builder(name: str, tfds_name: str) -> tfds.core.DatasetBuilder:
         raise UserError(f"dataset {name!r} cannot be opened by TFDS: {reason}") from error
 
 
-def keys(builder: tfds.core.DatasetBuilder, name: str) -> tuple[str, str]:
+def keys(builder: "tfds.core.DatasetBuilder", name: str) -> tuple[str, str]:
     """The names of the image and of the class label among a dataset's features.
 
     Raises:
         UserError: if there is not exactly one of each.
     """
+    tfds = load(f"dataset {name!r}")
     features = dict(builder.info.features.items()) if hasattr(builder.info.features, "items") else {}
     images = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
     labels = [key for key, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)]
@@ -45,7 +63,7 @@ def keys(builder: tfds.core.DatasetBuilder, name: str) -> tuple[str, str]:
     )
 
 
-def prepare(builder: tfds.core.DatasetBuilder, name: str) -> None:
+def prepare(builder: "tfds.core.DatasetBuilder", name: str) -> None:
     """Downloads and prepares a dataset that is not on disk yet.
 
     Raises:
@@ -63,7 +81,7 @@ def prepare(builder: tfds.core.DatasetBuilder, name: str) -> None:
         raise UserError(f"dataset {name!r} cannot be prepared by TFDS: {reason}") from error
 
 
-def _check_reachable(builder: tfds.core.DatasetBuilder, name: str) -> None:
+def _check_reachable(builder: "tfds.core.DatasetBuilder", name: str) -> None:
     hosts = {urllib.parse.urlsplit(url).hostname for url in builder.url_infos}
     for host in sorted(filter(None, hosts)):
         try:

@@ -2,10 +2,9 @@
 
 import functools
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
-import tensorflow_datasets as tfds
 
 from alexnet_tf.data import tfds_builder
 from alexnet_tf.data.file_crop import crop_from_file
@@ -14,6 +13,9 @@ from alexnet_tf.data.sampling import Crop, Sampler
 from alexnet_tf.data.sources import Dataset, Original
 from alexnet_tf.data.undecodable import Example
 from alexnet_tf.errors import UserError
+
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
 
 # TFDS stores its records in random order already; this buffer shuffles each epoch differently.
 SHUFFLE_BUFFER = 10_000
@@ -26,7 +28,8 @@ def open_tfds(name: str, tfds_name: str, seed: int) -> Dataset:
     Its validation set is the split `validation`, `val` or `test`; if it has only `train`, the last tenth of that.
 
     Raises:
-        UserError: if TFDS has no such dataset, it cannot be prepared, or it has no image and class label.
+        UserError: if TFDS is not installed or has no such dataset, or if the dataset cannot be prepared or has no image
+            and class label.
     """
     builder = tfds_builder.open_builder(name, tfds_name)
     image_key, label_key = tfds_builder.keys(builder, name)
@@ -46,7 +49,7 @@ class TfdsSplit:
     names = None
     labels = None
 
-    def __init__(self, builder: tfds.core.DatasetBuilder, split_name: str, image_key: str, label_key: str) -> None:
+    def __init__(self, builder: "tfds.core.DatasetBuilder", split_name: str, image_key: str, label_key: str) -> None:
         self.count: int = builder.info.splits[split_name].num_examples
         self.skipped: set[str] = set()
         self._builder = builder
@@ -78,6 +81,7 @@ class TfdsSplit:
 
     def originals(self, start: int, stop: int) -> Iterator[Original]:
         """See `ImageFileSplit.originals`."""
+        tfds = tfds_builder.load(self._split_name)
         (part,) = tfds.core.ReadInstruction.from_spec(self._split_name).to_absolute(self._builder.info.splits)
         first = part.from_ or 0
         part = tfds.core.ReadInstruction(part.splitname, from_=first + start, to=first + stop, unit="abs")
@@ -88,7 +92,7 @@ class TfdsSplit:
     def _records(self, split: Any) -> tf.data.Dataset:
         """The records in their order on disk: `image`, a file's bytes; `label`; and `name`, empty if unknown."""
         image_key, label_key = self._keys
-        decoders = {image_key: tfds.decode.SkipDecoding()}
+        decoders = {image_key: tfds_builder.load(self._split_name).decode.SkipDecoding()}
         records = self._builder.as_dataset(split=split, shuffle_files=False, decoders=decoders)
 
         def renamed(record: Example) -> Example:

@@ -39,13 +39,14 @@ def replace_directory(target: pathlib.Path, new: pathlib.Path, aside: pathlib.Pa
 
 def exchange(one: pathlib.Path, other: pathlib.Path) -> bool:
     """Exchanges the names of two directories at once; returns whether the system could do it."""
+    if sys.platform not in ("linux", "darwin"):
+        return False
     with contextlib.suppress(AttributeError, OSError):  # A C library without the function.
         library = ctypes.CDLL(None, use_errno=True)
         names = os.fsencode(one), os.fsencode(other)
         if sys.platform == "linux":
             return library.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0
-        if sys.platform == "darwin":
-            return library.renamex_np(*names, _RENAME_SWAP) == 0
+        return library.renamex_np(*names, _RENAME_SWAP) == 0
     return False
 
 

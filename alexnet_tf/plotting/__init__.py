@@ -1,6 +1,6 @@
 """Figures and pictures of a network: the paper's figures, training curves, and the images that TensorBoard shows."""
 
-from alexnet_tf.errors import UserError
+from alexnet_tf import optional
 
 
 def check_matplotlib(user: str) -> None:
@@ -9,7 +9,4 @@ def check_matplotlib(user: str) -> None:
     Args:
         user: what needs it, for the message.
     """
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise UserError(f"{user} needs Matplotlib: pip install 'alexnet-tf[plots]' ({error})") from error
+    optional.require("matplotlib", user, "pip install 'alexnet-tf[plots]'")

@@ -8,6 +8,9 @@ from types import FrameType
 
 import tensorflow as tf
 
+# The last is Ctrl-Break, the only one that a program on Windows can send to another.
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)]
+
 
 class Interrupted(Exception):
     """Training was stopped by a signal, and what was done is saved.
@@ -51,7 +54,7 @@ def stopping_gracefully(stop: Stop) -> Iterator[None]:
     """Within the context, Ctrl-C and SIGTERM only request a stop."""
     before = {}
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _SIGNALS:
             before[number] = signal.signal(number, stop.request)
         yield
     finally:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 import keras
 import tensorflow as tf
 
-from alexnet_tf import storage
+from alexnet_tf import optional, storage
 from alexnet_tf.data import pipeline
 from alexnet_tf.data.augmentation import Augmentation
 from alexnet_tf.data.sampling import Shard
@@ -25,7 +25,7 @@ from alexnet_tf.runs.recipe import Recipe
 from alexnet_tf.runs.run import RESULT_VERSION, Run, build_model, init_workdir, is_run, locked_workdir
 from alexnet_tf.runs.run_dataset import check_unchanged, open_run_dataset
 from alexnet_tf.runs.run_statistics import load_or_compute_statistics
-from alexnet_tf.training import profiling
+from alexnet_tf.training import profiling, xla
 from alexnet_tf.training.diagnosis import StuckLoss, class_balance
 from alexnet_tf.training.distribution import (
     detecting_lost_workers,
@@ -77,9 +77,12 @@ def train_and_evaluate(recipe: Recipe, workdir: str | os.PathLike, options: Opti
         SaveError: if a file cannot be written; earlier checkpoints are kept.
     """
     storage.check_no_globs("workdir", workdir)
+    optional.require("tensorboard", "training", "pip install tensorboard")
     workdir = pathlib.Path(workdir)
     strategy = make_strategy(options.strategy, options.devices, dataclasses.asdict(recipe))
     keras.utils.set_random_seed(recipe.seed)
+    if options.deterministic:
+        tf.config.experimental.enable_op_determinism()
     # The lock of a run that exists comes first, so that a second process ends at once.
     exists, chief = is_run(workdir), is_chief(strategy)
     with locked_workdir(workdir) if exists and chief else contextlib.nullcontext(), detecting_lost_workers(strategy):
@@ -135,7 +138,7 @@ class Trainer:
         steps_per_call = options.steps_per_call or (10 if device_kind() == "GPU" else 1)
         self._max_steps_per_call = min(steps_per_call, options.log_every)
         self._state = TrainingState(
-            run, dataset.train.count, strategy, self.stop, self._max_steps_per_call, options.jit, reinitialized
+            run, dataset.train.count, strategy, self.stop, self._max_steps_per_call, options, reinitialized
         )
         self._checkpoints = Checkpoints(run.workdir, self._state.trackables, self._chief)
         self._checkpoints.restore()
@@ -269,6 +272,8 @@ class Trainer:
             f"{self._state.total_steps:,} steps, batch size {recipe.batch_size}, "
             f"{self._strategy.num_replicas_in_sync} {device_kind()}, {recipe.precision}, from step {self._state.step}"
         )
+        if self._options.jit != "false" and xla.why_unavailable():
+            self._journal.log(f"XLA cannot compile here: training without it ({xla.why_unavailable()})")
         for line in describe(model, recipe, self._reinitialized) if recipe.weights else ():
             self._journal.log(line)
         for line in class_balance(train.labels, classes) if train.labels is not None else ():

@@ -27,7 +27,13 @@ class Options:
     input_threads: int | None = field(
         None, "run", "threads reserved for reading images", at_least=1, if_none="TensorFlow's shared pool"
     )
-    jit: str = field("auto", "run", "compile forward and backward pass with XLA; auto means false", choices=JIT)
+    jit: str = field(
+        "auto", "run", "what XLA compiles, where it works: the network's input (auto), forward and backward pass too "
+        "(true), or nothing (false)", choices=JIT,
+    )  # fmt: skip
+    deterministic: bool = field(
+        False, "run", "use TensorFlow's deterministic kernels only: equal runs on one GPU are bit-equal, but slower"
+    )
     steps_per_call: int | None = field(
         None, "run", "steps between returns to Python", at_least=1, if_none="1 on CPUs, 10 on GPUs"
     )

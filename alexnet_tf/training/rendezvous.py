@@ -5,6 +5,7 @@ settings late. So workers first exchange their settings by themselves, at the ad
 """
 
 import json
+import os
 import socket
 import socketserver
 import threading
@@ -76,7 +77,8 @@ class _Server(socketserver.ThreadingTCPServer):
         known: {worker: its settings}. Whichever of two workers calls, both know each other after the answer.
     """
 
-    allow_reuse_address = True
+    # Right after an earlier worker there. On Windows the option lets two programs listen at one address.
+    allow_reuse_address = os.name != "nt"
     daemon_threads = True
 
     def __init__(self, address: str, greeting: bytes) -> None:

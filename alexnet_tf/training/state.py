@@ -11,6 +11,7 @@ from alexnet_tf.runs.checkpoints import random_states
 from alexnet_tf.runs.run import Run
 from alexnet_tf.training.interruption import Stop
 from alexnet_tf.training.optimizer import build_optimizer
+from alexnet_tf.training.options import Options
 from alexnet_tf.training.schedules import Plateau, schedule_factor, variable_rates
 from alexnet_tf.training.step import StepRates, TrainStep
 
@@ -24,7 +25,7 @@ class TrainingState:
         strategy: the devices that train.
         stop: the request to stop that steps read.
         max_steps_per_call: the most steps per call of `train_step`.
-        jit: as for `TrainStep`.
+        options: how to train.
         reinitialized: as for `variable_rates`.
 
     Attributes:
@@ -39,7 +40,7 @@ class TrainingState:
         strategy: tf.distribute.Strategy,
         stop: Stop,
         max_steps_per_call: int,
-        jit: str,
+        options: Options,
         reinitialized: Collection[str] = (),
     ) -> None:
         recipe = run.recipe
@@ -51,7 +52,8 @@ class TrainingState:
             self._optimizer.build(run.model.trainable_variables)
             self.train_step = TrainStep(
                 strategy, run.model, self._optimizer, recipe, run.mean,
-                run.statistics.color_pca(recipe.color_pca), stop.requested, max_steps_per_call, jit,
+                run.statistics.color_pca(recipe.color_pca), stop.requested, max_steps_per_call,
+                options.jit, options.deterministic,
             )  # fmt: skip
         self._step, self._validated = (tf.Variable(0, dtype=tf.int64) for _ in range(2))
         self._plateau = tf.Variable(dataclasses.astuple(Plateau()), dtype=tf.float64)

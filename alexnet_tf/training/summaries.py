@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 import keras
 import tensorflow as tf
-from tensorboard.plugins.hparams import api as hp
 
 from alexnet_tf.models import cost
 from alexnet_tf.plotting import answers, kernels, sheets
@@ -53,6 +52,9 @@ class Summaries:
         """Writes the graph and the hyperparameters; at step 0 the augmented images and the new network as well."""
         if not self.writes:
             return
+        # Imported here because exports and inference do without TensorBoard.
+        from tensorboard.plugins.hparams import api as hp
+
         events = self._journal.only_events()
         hyperparameters = _hyperparameters(self._recipe)
         with events.as_default(step=0):
