@@ -17,6 +17,8 @@ TRAINING = [
     "importlib_resources",  # Which tensorflow-datasets 4.9.10 imports, and does not ask for.
     "array_record; platform_system != 'Windows'",  # For which there is no wheel.
 ]
+# 145 MB, nearly all of it SciPy. It requires one version of ai-edge-litert exactly.
+INT4 = ["ai-edge-quantizer>=0.10"]
 ONNX = ["tf2onnx>=1.17", "onnx", "onnxruntime"]
 
 setuptools.setup(
@@ -45,6 +47,7 @@ setuptools.setup(
         "gpu": ["tensorflow[and-cuda]"],
         "plots": ["matplotlib"],
         "onnx": ONNX,
+        "int4": INT4,
         "dev": [
             "pytest",
             "pytest-xdist",
@@ -55,6 +58,7 @@ setuptools.setup(
             "torch==2.13.0",
             "matplotlib",
             *ONNX,
+            *INT4,
             "tensorflow-serving-api",
         ],
         "docs": ["mkdocs>=1.6,<2", "mkdocs-material", "mkdocstrings[python]", "mkdocs-jupyter"],

@@ -8,11 +8,13 @@ import zipfile
 import helpers
 import keras
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import tensorflow as tf
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
+from tensorflow.core.protobuf import saved_model_pb2
 
 from alexnet_tf.data import images
 from alexnet_tf.data.file_crop import crop_from_file
@@ -26,6 +28,9 @@ from alexnet_tf.exporting.verification import verify
 from alexnet_tf.inference.exported import open_export
 from alexnet_tf.inference.keras_predictor import KerasPredictor
 from alexnet_tf.inference.predictor import InputPreprocessing
+from alexnet_tf.models.builder import AlexNet
+from alexnet_tf.models.lowering import Lowerable
+from alexnet_tf.models.presets import get_preset
 from alexnet_tf.runs.recipes import get_recipe
 from alexnet_tf.runs.run import build_model
 
@@ -65,6 +70,8 @@ def test_onnx_gives_the_predictions_of_the_network(tmp_path):
     probabilities, logits = session.run(["probabilities", "logits"], {"image": IMAGES})
     np.testing.assert_allclose(probabilities, predictor.probabilities(IMAGES), atol=1e-5)
     np.testing.assert_allclose(tf.nn.softmax(logits), probabilities, atol=1e-5)
+    operations = {node.op_type for node in onnx.load(tmp_path / "out" / "model.onnx").graph.node}
+    assert "Conv" in operations and not {"LRN", "Pow"} & operations  # Which ONNX Runtime computes slowly.
     assert verify(tmp_path / "out")[0].same_top1
     photo = helpers.noise_jpeg(0, 90, 120)
     found = open_export(tmp_path / "out" / "model.onnx").predict(photo)
@@ -95,6 +102,10 @@ def test_an_export_gives_the_inner_layers_of_the_network(tmp_path):
     predictor = _predictor()
     saved_model.write(predictor, tmp_path / "model")
     signatures = tf.saved_model.load(str(tmp_path / "model")).signatures
+    saved = saved_model_pb2.SavedModel.FromString((tmp_path / "model" / "saved_model.pb").read_bytes())
+    functions = saved.meta_graphs[0].graph_def.library.function
+    operations = {node.op for function in functions for node in function.node_def}
+    assert "Conv2D" in operations and "LRN" not in operations  # Which TensorFlow computes slowly on a CPU.
     pixels, features = (signatures[name](image=tf.constant(IMAGES)) for name in ("pixels", "features"))
     np.testing.assert_allclose(tf.nn.softmax(pixels["logits"]), pixels["probabilities"], rtol=1e-5)
     model, inputs = predictor.model, IMAGES.astype(np.float32) - predictor.preprocessing.mean
@@ -167,11 +178,18 @@ def test_the_model_card_has_the_facts_of_the_run(tmp_path):
     assert "preset original" in card and "- top-1 error: 12.34 %" in card and "| tflite |" in card
 
 
-def test_a_tflite_file_has_one_convolution_a_layer():
-    interpreter = Interpreter(model_content=tflite.convert(_predictor(), "tflite"))
+@pytest.mark.parametrize("name", ["tflite", "tflite_int8"])
+def test_a_tflite_file_has_fast_operations_only(name):
+    """Of one convolution a layer, and neither LRN nor powers, for which XNNPACK has no kernels."""
+    predictor = _predictor()
+    interpreter = Interpreter(model_content=tflite.convert(predictor, name))
     operations = [operation["op_name"] for operation in interpreter._get_ops_details()]
     assert operations.count("CONV_2D") == 5
     assert not [name for name in operations if name.startswith("Flex")]
+    assert not {"LOCAL_RESPONSE_NORMALIZATION", "POW"} & set(operations)
+    assert {layer.lowering for layer in predictor.model.layers if isinstance(layer, Lowerable)} == {
+        "split", "fused", "power"
+    }  # fmt: skip
 
 
 def test_a_tflite_file_has_metadata():
@@ -185,6 +203,43 @@ def test_a_tflite_file_has_metadata():
     assert metadata[4:8] == b"M001"
     for text in (b"AlexNet", b"image", b"probability", b"labels.txt", b"resized to 76 pixels, the central 67 by 67"):
         assert text in metadata
+
+
+def test_missing_quantizer_is_reported_first(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ai_edge_quantizer", None)
+    message = r"formats=tflite_int4 needs ai_edge_quantizer: pip install 'alexnet-tf\[int4\]'"
+    with pytest.raises(ValueError, match=message):
+        export(None, tmp_path / "out", ["tflite_int4"], images=IMAGES)
+
+
+@pytest.mark.parametrize("width, blockwise", [(1 / 8, True), (1 / 16, False)])  # fc6 has 32 and 16 inputs.
+def test_int4_has_dense_layers_of_4_bits(width, blockwise):
+    pytest.importorskip("ai_edge_quantizer")
+    content = tflite.convert(_wider(width), "tflite_int4")
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    kinds = {model.operatorCodes[op.opcodeIndex].builtinCode: op for op in model.subgraphs[0].operators}
+    convolution, dense = (
+        model.subgraphs[0].tensors[kinds[kind].inputs[1]]
+        for kind in (schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.FULLY_CONNECTED)
+    )
+    assert (convolution.type, dense.type) == (schema.TensorType.INT8, schema.TensorType.INT4)
+    assert isinstance(dense.quantization.details, schema.BlockwiseQuantizationT) == blockwise
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.read("labels.txt").decode().split() == list("abcdefghij")
+
+
+def test_int4_passes_the_parity_check(tmp_path):
+    """At a size from which the quantizer stores weights behind the model."""
+    pytest.importorskip("ai_edge_quantizer")
+    (row,) = export(_wider(1 / 4), tmp_path / "out", ["tflite_int4"], images=helpers.figures(4, 67))
+    assert row.relative_error < 0.4 and verify(tmp_path / "out")[0].passed
+    assert open_export(tmp_path / "out" / "model_int4.tflite").class_names == tuple("abcdefghij")
+
+
+def _wider(width):
+    preset = get_preset("paper").widened(width).changed(Conv={"kernel_init": "he"}, Dense={"kernel_init": "he"})
+    model = helpers.enliven(AlexNet(preset, input_shape=(67, 67, 3), classes=10))
+    return KerasPredictor("paper", tuple("abcdefghij"), InputPreprocessing(76, 67, np.full(3, 127, np.float32)), model)
 
 
 def test_full_int8_computes_in_integers():

@@ -15,8 +15,8 @@ from alexnet_tf.models.layers import (
     GroupedConv2D,
     LocalResponseNormalization,
     SpatialNormalization,
-    lowered,
 )
+from alexnet_tf.models.lowering import lowered
 from alexnet_tf.models.presets import LENET5, PRESETS, get_preset
 
 
@@ -36,7 +36,7 @@ def test_grouped_convolution_is_two_convolutions_in_both_lowerings():
     stock.set_weights(layer.get_weights())
     np.testing.assert_allclose(split, stock(inputs).numpy(), rtol=1e-4, atol=1e-5)
     model = keras.Sequential([keras.Input((7, 8, 4)), layer])
-    with lowered(model, "grouped"):
+    with lowered(model, GroupedConv2D="grouped"):
         np.testing.assert_allclose(layer(inputs).numpy(), split, rtol=1e-4, atol=1e-5)
     assert layer.lowering == "split"
 
@@ -51,29 +51,51 @@ def _lrn(a, radius, bias, alpha, beta):
     return b
 
 
+@pytest.mark.parametrize("lowering", LocalResponseNormalization.lowerings)
 @pytest.mark.parametrize("groups", [1, 2])
-def test_lrn(groups):
+def test_lrn(groups, lowering):
     inputs = _normal(2, 3, 5, 12, scale=100)
     expected = np.concatenate([_lrn(part, 2, 2.0, 1e-4, 0.75) for part in np.split(inputs, groups, -1)], -1)
-    actual = LocalResponseNormalization(2, 2.0, 1e-4, 0.75, groups)(inputs)
+    actual = LocalResponseNormalization(2, 2.0, 1e-4, 0.75, groups, lowering=lowering)(inputs)
     np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
 
-def test_lrn_in_half_precision_survives_large_activations():
+@pytest.mark.parametrize("lowering", LocalResponseNormalization.lowerings)
+def test_lrn_with_other_constants(lowering):
+    inputs = _normal(1, 2, 2, 9, scale=10)
+    actual = LocalResponseNormalization(3, 1.0, 0.01, 0.6, lowering=lowering)(inputs)
+    np.testing.assert_allclose(actual, _lrn(inputs, 3, 1.0, 0.01, 0.6), rtol=1e-5)
+
+
+@pytest.mark.parametrize("lowering", LocalResponseNormalization.lowerings)
+def test_lrn_in_half_precision_survives_large_activations(lowering):
     inputs = np.full((1, 2, 2, 8), 300, np.float16)
-    actual = LocalResponseNormalization(dtype="mixed_float16")(inputs)
+    actual = LocalResponseNormalization(dtype="mixed_float16", lowering=lowering)(inputs)
     assert actual.dtype == tf.float16
     np.testing.assert_allclose(actual, _lrn(inputs, 2, 2.0, 1e-4, 0.75), rtol=2e-3)
 
 
-def test_spatial_normalization_clips_its_window():
+def test_lowerings_are_chosen_by_class_and_saved():
+    norm = LocalResponseNormalization(lowering="band")
+    model = keras.Sequential([keras.Input((7, 8, 4)), GroupedConv2D(6, 3, groups=2), norm])
+    with pytest.raises(KeyError), lowered(model, GroupedConv2D="grouped", LocalResponseNormalization="slices"):
+        assert [layer.lowering for layer in model.layers] == ["grouped", "slices"]
+        raise KeyError
+    assert [layer.lowering for layer in model.layers] == ["split", "band"]
+    assert LocalResponseNormalization.from_config(norm.get_config()).lowering == "band"
+    with pytest.raises(UserError, match="lowering must be one of fused, slices, band, got 'split'"):
+        LocalResponseNormalization(lowering="split")
+
+
+@pytest.mark.parametrize("lowering", SpatialNormalization.lowerings)
+def test_spatial_normalization_clips_its_window(lowering):
     inputs = _normal(1, 6, 7, 2, scale=50)
     a = inputs.astype(np.float64)
     expected = np.empty_like(a)
     for y, x, c in itertools.product(range(6), range(7), range(2)):
         window = a[0, max(0, y - 2) : y + 3, max(0, x - 2) : x + 3, c]
         expected[0, y, x, c] = a[0, y, x, c] * (1 + 0.001 / 25 * (window**2).sum()) ** -0.75
-    np.testing.assert_allclose(SpatialNormalization()(inputs), expected, rtol=1e-5)
+    np.testing.assert_allclose(SpatialNormalization(lowering=lowering)(inputs), expected, rtol=1e-5)
 
 
 def test_ceil_padding_of_a_maximum_is_ignored():

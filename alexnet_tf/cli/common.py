@@ -169,9 +169,15 @@ def counted(count: int, noun: str) -> str:
 
 def print_parity(rows: list[Any]) -> None:
     """Prints a list of `Parity` as a table."""
-    print(f"{'format':<18}{'MB':>8}{'relative error':>17}{'same top-1':>13}{'ms':>7}")
-    for row in rows:
+    from alexnet_tf.exporting.accuracy import columns, sentence  # Here, because it imports TensorFlow.
+
+    measured = [row.fields().get("accuracy") for row in rows]
+    heads = f"{'top-1 error':>25}{'top-5 error':>25}" if measured[0] else ""
+    print(f"{'format':<18}{'MB':>8}{'relative error':>17}{'same top-1':>13}{'ms':>7}{heads}")
+    for row, accuracy in zip(rows, measured, strict=True):
         print(
             f"{row.format:<18}{row.megabytes:>8.1f}{row.relative_error:>17.1e}{row.top1_agreement:>13.1%}"
-            f"{row.milliseconds:>7.1f}"
+            f"{row.milliseconds:>7.1f}" + "".join(f"{text:>25}" for text in columns(accuracy) if accuracy)
         )
+    if measured[0]:
+        print(sentence(measured[0]))

@@ -14,9 +14,12 @@ from alexnet_tf.cli import common, model_flags
 from alexnet_tf.data.datasets import open_dataset
 from alexnet_tf.data.parts import open_part
 from alexnet_tf.errors import UserError
+from alexnet_tf.evaluation.evaluator import check_classes, has_classes
+from alexnet_tf.exporting.accuracy import IMAGES, SECONDS, Sample
 from alexnet_tf.exporting.export import check_export, export
 from alexnet_tf.exporting.formats import DEFAULT_FORMATS, FORMATS
 from alexnet_tf.runs.opening import Opened
+from alexnet_tf.runs.progress import Progress
 from alexnet_tf.runs.samples import sample_images
 
 PARITY_IMAGES, CALIBRATION_IMAGES = 32, 100
@@ -25,8 +28,16 @@ DRAWN = "builtin:shapes"
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, model_flags.KERAS_MODEL, required=True)
 flags.DEFINE_string("out", None, "directory to write; an export that is there is replaced", required=True)
-flags.DEFINE_string("dataset", None, "dataset with images to compare on; its classes do not matter")
+flags.DEFINE_string(
+    "dataset", None, "dataset with images to compare on; with the classes of the network, errors are measured too"
+)
 flags.DEFINE_list("formats", list(DEFAULT_FORMATS), f"some of {', '.join(FORMATS)}")
+flags.DEFINE_integer(
+    "evaluate", None,
+    "number of images of the validation set on which to measure top-1 and top-5 error of each format, 0 for none; if "
+    f"not given: {IMAGES:,}, or as many as take {SECONDS:.0f} seconds",
+    lower_bound=0,
+)  # fmt: skip
 flags.DEFINE_bool("ten_views", False, "add a signature to the SavedModel that averages the paper's ten views")
 flags.adopt_module_key_flags(model_flags)
 
@@ -48,7 +59,7 @@ def main(argv: list[str]) -> None:
     about = {**opened.about, **({"compared on": dataset} if dataset else {})}
     rows = export(
         predictor, FLAGS.out, FLAGS.formats, images=images, calibration=calibration, ten_views=FLAGS.ten_views,
-        about=about,
+        about=about, sample=_sample(opened, dataset),
     )  # fmt: skip
     common.print_parity(rows)
     if dataset == DRAWN:
@@ -61,6 +72,23 @@ def _images(opened: Opened, dataset: str | None, part: str, count: int) -> npt.N
         return opened.run.images(part, count)
     found = open_part(str(dataset), None, 0)[0] if part == "validation" else open_dataset(str(dataset))
     return sample_images(getattr(found, part), len(found.class_names), opened.predictor.preprocessing, count, seed=0)
+
+
+def _sample(opened: Opened, dataset: str | None) -> Sample | None:
+    """Labeled images to measure errors on; None if that is not wanted, or not possible with the dataset's classes."""
+    if FLAGS.evaluate == 0:
+        return None
+    if dataset is None and opened.run:
+        split = opened.run.dataset.validation
+    else:
+        found = open_part(str(dataset), None, 0)[0]
+        if FLAGS.evaluate is None and not has_classes(opened.predictor, found):
+            return None
+        check_classes(opened.predictor, found)
+        split = found.validation
+    images = min(FLAGS.evaluate or IMAGES, split.count)
+    progress = Progress("measuring errors", images).update
+    return Sample(split, images, None if FLAGS.evaluate else SECONDS, progress)
 
 
 if __name__ == "__main__":

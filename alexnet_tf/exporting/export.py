@@ -15,6 +15,7 @@ import tensorflow as tf
 from alexnet_tf import locks, storage
 from alexnet_tf.errors import UserError
 from alexnet_tf.exporting import manifest, saved_model
+from alexnet_tf.exporting.accuracy import Sample, measure
 from alexnet_tf.exporting.formats import DEFAULT_FORMATS, FORMATS, Options, check_formats
 from alexnet_tf.exporting.model_card import model_card
 from alexnet_tf.exporting.parity import Parity, check_parity
@@ -35,6 +36,7 @@ def export(
     calibration: npt.NDArray[np.uint8] | None = None,
     ten_views: bool = False,
     about: dict[str, Any] | None = None,
+    sample: Sample | None = None,
 ) -> list[Parity]:
     """Exports a network to files that do not depend on this package; returns the comparison of each format.
 
@@ -47,10 +49,12 @@ def export(
             activations; `images` if not given.
         ten_views: whether the SavedModel gets a signature that averages the ten views of section 4.1.
         about: facts about the training for manifest and model card, e.g. `run.about`.
+        sample: labeled images to measure the errors of each format on, e.g. `Sample(run.dataset.validation)`; if not
+            given, they are not measured.
 
     Raises:
-        UserError: on an unknown format, a missing package, no image, or an `out` that cannot be written or that holds
-            anything but an export.
+        UserError: on an unknown format, a missing package, no image, no readable image in the sample, or an `out` that
+            cannot be written or that holds anything but an export.
         SaveError: if a file cannot be written; nothing is exported, a previous export stays.
         ParityError: if a format differs too much from Keras; nothing is exported, a previous export stays.
     """
@@ -63,7 +67,7 @@ def export(
     with _locked(out):
         partial.mkdir()
         try:
-            rows = _write_all(predictor, partial, formats, images, options, about or {})
+            rows = _write_all(predictor, partial, formats, images, options, about or {}, sample)
             with save_errors(out):
                 replace_directory(out, partial, _beside(out, "previous"))
         finally:
@@ -119,21 +123,26 @@ def _write_all(
     images: npt.NDArray[np.uint8],
     options: Options,
     about: dict[str, Any],
+    sample: Sample | None,
 ) -> list[Parity]:
-    """Writes every format, compares it, and describes the export."""
+    """Writes every format, compares it, measures its errors, and describes the export."""
     sizes = InputPreprocessing(predictor.preprocessing.resize, predictor.preprocessing.crop)
-    rows = []
+    rows, opened = [], []
     for name in formats:
         form = FORMATS[name]
         with save_errors(directory / form.file):
             form.write(predictor, directory / form.file, options)
-        exported = form.open(directory / form.file, predictor.class_names, sizes)
-        rows.append(check_parity(name, directory / form.file, exported, predictor, images))
+        opened.append(form.open(directory / form.file, predictor.class_names, sizes))
+        rows.append(check_parity(name, directory / form.file, opened[-1], predictor, images))
+    if sample:
+        measured = measure(predictor, opened, sample)
+        rows = [dataclasses.replace(row, accuracy=errors) for row, errors in zip(rows, measured, strict=True)]
     write_text(directory / LABELS, manifest.labels_text(predictor.class_names))
     write_bytes(directory / TEST_IMAGE, tf.io.encode_png(images[0]).numpy())
     signatures = saved_model.tensor_names(directory) if "saved_model" in formats else {}
-    parity = [dataclasses.asdict(row) for row in rows]
-    fields = manifest.manifest_fields(predictor, parity, len(images), signatures, about, directory)
+    fields = manifest.manifest_fields(
+        predictor, [row.fields() for row in rows], len(images), signatures, about, directory
+    )
     write_text(directory / CARD, model_card(fields))
     write_json(directory / MANIFEST, fields, VERSION)
     read_manifest(directory)  # Raises for sizes that no reader would accept, before a previous export is replaced.

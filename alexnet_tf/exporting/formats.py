@@ -39,7 +39,8 @@ class Format:
         bound: largest allowed error of a probability, relative to the largest probability of the image.
         write: writes the network to a path.
         open: makes a `Predictor` of a path, class names and preprocessing.
-        packages: what writing needs besides this package's requirements; the extra of the format's name installs them.
+        packages: what writing needs besides this package's requirements.
+        extra: the extra that installs them.
         default: whether an export has it unless formats are given.
     """
 
@@ -48,6 +49,7 @@ class Format:
     write: Callable[[KerasPredictor, pathlib.Path, Options], None]
     open: Callable[[pathlib.Path, Sequence[str], InputPreprocessing], Predictor]
     packages: tuple[str, ...] = ()
+    extra: str = ""
     default: bool = True
 
 
@@ -63,9 +65,10 @@ def _write_onnx(predictor: KerasPredictor, path: pathlib.Path, options: Options)
     path.write_bytes(onnx.convert(predictor))
 
 
-def _tflite(name: str, bound: float, default: bool = True) -> Format:
+def _tflite(name: str, bound: float, packages: tuple[str, ...] = (), extra: str = "", default: bool = True) -> Format:
     write = functools.partial(_write_tflite, name=name)
-    return Format(f"{name.replace('tflite', 'model')}.tflite", bound, write, TFLitePredictor, default=default)
+    file = f"{name.replace('tflite', 'model')}.tflite"
+    return Format(file, bound, write, TFLitePredictor, packages, extra, default)
 
 
 FORMATS = {
@@ -73,10 +76,12 @@ FORMATS = {
     "tflite": _tflite("tflite", 1e-4),
     "tflite_float16": _tflite("tflite_float16", 2e-2),
     "tflite_int8": _tflite("tflite_int8", 2e-1),
+    "tflite_int4": _tflite("tflite_int4", 4e-1, ("ai_edge_quantizer",), "int4", default=False),
     # Not a default: very narrow networks lose too much accuracy with integer activations to stay within the bound.
     "tflite_full_int8": _tflite("tflite_full_int8", 4e-1, default=False),
     "onnx": Format(
-        "model.onnx", 1e-4, _write_onnx, OnnxPredictor, ("tf2onnx", "onnx", "onnxruntime"), default=False
+        "model.onnx", 1e-4, _write_onnx, OnnxPredictor, ("tf2onnx", "onnx", "onnxruntime"), "onnx",
+        default=False,
     ),
 }  # fmt: skip
 DEFAULT_FORMATS = tuple(name for name, form in FORMATS.items() if form.default)
@@ -89,4 +94,6 @@ def check_formats(formats: Sequence[str]) -> None:
     for name in formats:
         missing = [package for package in FORMATS[name].packages if importlib.util.find_spec(package) is None]
         if missing:
-            raise UserError(f"formats={name} needs {', '.join(missing)}: pip install 'alexnet-tf[{name}]'")
+            raise UserError(
+                f"formats={name} needs {', '.join(missing)}: pip install 'alexnet-tf[{FORMATS[name].extra}]'"
+            )

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from alexnet_tf.exporting.accuracy import columns, sentence
 from alexnet_tf.inference.manifest import TEST_IMAGE
 
 
@@ -10,9 +11,11 @@ def model_card(manifest: dict[str, Any]) -> str:
     classes = manifest["classes"]
     formats = "\n".join(
         f"| {row['format']} | {row['megabytes']:.1f} | {row['relative_error']:.1e} | {row['top1_agreement']:.1%} | "
-        f"{row['milliseconds']:.0f} |"
+        f"{row['milliseconds']:.0f} | {' | '.join(columns(row.get('accuracy')))} |"
         for row in manifest["parity"]
     )
+    accuracy = manifest["parity"][0].get("accuracy")
+    errors = sentence(accuracy) if accuracy else "Errors of the formats were not measured."
     steps = "\n".join(f"{name}: {text}.  " for name, text in manifest["preprocessing"].items())
     facts = "\n".join(f"- {name}: {value}" for name, value in manifest["about"].items()) or "- unknown"
     return f"""# AlexNet, preset {manifest["preset"]}
@@ -31,11 +34,12 @@ The network of Krizhevsky, Sutskever and Hinton (2012), exported by alexnet-tf
 
 ## Files
 
-| format | MB | largest relative error against Keras | same top-1 | ms an image |
-|---|---|---|---|---|
+| format | MB | largest relative error against Keras | same top-1 | ms an image | top-1 error | top-5 error |
+|---|---|---|---|---|---|---|
 {formats}
 
 Compared on {manifest["parity_images"]} images; times measured on the machine that exported them.
+{errors}
 `alexnet-tf verify` repeats the comparison with `{TEST_IMAGE}` on another machine.
 
 ## License and limits

@@ -5,7 +5,9 @@ import logging
 
 import tensorflow as tf
 
+from alexnet_tf.exporting.lowerings import ONNX
 from alexnet_tf.inference.keras_predictor import KerasPredictor
+from alexnet_tf.models.lowering import lowered
 
 # The newest that tf2onnx writes without a warning, and old enough for every runtime in use.
 OPSET = 17
@@ -25,7 +27,8 @@ def convert(predictor: KerasPredictor) -> bytes:
         lambda image: predictor.layers(image, ["probabilities", "logits"]), input_signature=[spec], jit_compile=False
     )
     logging.getLogger("tf2onnx").setLevel(logging.WARNING)
-    model, _ = tf2onnx.convert.from_function(function, input_signature=[spec], opset=OPSET)
+    with lowered(predictor.model, **ONNX):
+        model, _ = tf2onnx.convert.from_function(function, input_signature=[spec], opset=OPSET)
     for tensor in (*model.graph.input, *model.graph.output):
         tensor.type.tensor_type.shape.dim[0].dim_param = "batch"
     sizes = {"resize": str(predictor.preprocessing.resize), "crop": str(predictor.preprocessing.crop)}

@@ -3,11 +3,13 @@
 import dataclasses
 import pathlib
 import time
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from alexnet_tf.errors import UserError
+from alexnet_tf.exporting.accuracy import Accuracy
 from alexnet_tf.exporting.formats import FORMATS
 from alexnet_tf.inference.predictor import Predictor
 
@@ -26,6 +28,7 @@ class Parity:
         top1_agreement: fraction of images with the same most probable class.
         megabytes: size on disk, in 10^6 bytes.
         milliseconds: median time for one decoded and cropped image.
+        accuracy: errors on labeled images; None if they were not measured.
     """
 
     format: str
@@ -33,6 +36,11 @@ class Parity:
     top1_agreement: float
     megabytes: float
     milliseconds: float
+    accuracy: Accuracy | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """As a dictionary for JSON, without an accuracy that was not measured."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
 
 
 def check_parity(

@@ -9,9 +9,11 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from alexnet_tf.data.images import VIEWS, ResizeCrop
 from alexnet_tf.data.undecodable import center_crops
+from alexnet_tf.exporting.lowerings import TENSORFLOW
 from alexnet_tf.exporting.manifest import TOP
 from alexnet_tf.inference.exported import SAVED_MODEL
 from alexnet_tf.inference.keras_predictor import KerasPredictor
+from alexnet_tf.models.lowering import lowered
 
 # The label of undecodable input; its score is 0 and its class -1.
 INVALID = "invalid"
@@ -37,7 +39,8 @@ def write(predictor: KerasPredictor, directory: str | os.PathLike, ten_views: bo
     signatures = {"serving_default": module.classify, "pixels": module.pixels, "features": module.features}
     if ten_views:
         signatures["ten_views"] = module.classify_ten_views
-    tf.saved_model.save(module, str(directory), signatures)
+    with lowered(predictor.model, **TENSORFLOW):  # Saving traces the functions.
+        tf.saved_model.save(module, str(directory), signatures)
 
 
 class _Signatures(tf.Module):

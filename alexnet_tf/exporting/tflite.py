@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from alexnet_tf.exporting import tflite_metadata
+from alexnet_tf.exporting import int4, tflite_metadata
+from alexnet_tf.exporting.lowerings import TFLITE, TFLITE_INTEGERS
 from alexnet_tf.inference.keras_predictor import KerasPredictor
-from alexnet_tf.models.layers import lowered
+from alexnet_tf.models.lowering import lowered
 from alexnet_tf.stderr_filter import without_stderr_lines
 
 _OPTIMIZED = [tf.lite.Optimize.DEFAULT]
@@ -19,6 +21,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "tflite": {},
     "tflite_float16": {"optimizations": _OPTIMIZED, "supported_types": [tf.float16]},
     "tflite_int8": {"optimizations": _OPTIMIZED},
+    "tflite_int4": {},  # Quantized afterwards.
     "tflite_full_int8": {"optimizations": _OPTIMIZED, "supported_ops": _INTEGERS},
 }
 
@@ -31,18 +34,17 @@ def convert(predictor: KerasPredictor, name: str, calibration: npt.NDArray[np.ui
 
     Args:
         predictor: the network.
-        name: `tflite`, `tflite_float16`, `tflite_int8`, which quantizes weights and keeps activations in float, or
-            `tflite_full_int8`, which quantizes both.
+        name: `tflite`, `tflite_float16`, `tflite_int8`, which quantizes weights and keeps activations in float,
+            `tflite_int4`, which does so with 4 bits in dense layers, or `tflite_full_int8`, which quantizes both.
         calibration: uint8 (images, crop, crop, 3), real images from which `tflite_full_int8` takes the ranges of
             activations.
     """
-    # One grouped operation; separate towers would slice their kernel again at every call.
-    with lowered(predictor.model, "grouped"):
+    settings = _SETTINGS[name]
+    with lowered(predictor.model, **(TFLITE_INTEGERS if "supported_ops" in settings else TFLITE)):
         function = tf.function(lambda image: predictor.probabilities(image), jit_compile=False)
         concrete = function.get_concrete_function(predictor.image_spec(1))
     holder = tf.Module()  # The converter does not find the variables of a Keras model.
     holder.variables_of_model = [variable.value for variable in predictor.model.variables]
-    settings = _SETTINGS[name]
     # The converter prints these at every call, whatever the log level.
     with without_stderr_lines("fully_quantize: |INFO: |WARNING: All log messages|[IW][0-9]{4} "):
         converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], holder)
@@ -52,6 +54,9 @@ def convert(predictor: KerasPredictor, name: str, calibration: npt.NDArray[np.ui
             converter.target_spec.supported_ops = settings["supported_ops"]
             converter.representative_dataset = lambda: _calibration_inputs(calibration)
         content = converter.convert()
+    if name == "tflite_int4":
+        dense = (layer for layer in predictor.model.layers if isinstance(layer, keras.layers.Dense))
+        content = int4.quantize(content, [layer.kernel.shape[0] for layer in dense])
     return tflite_metadata.add(content, predictor)
 
 

@@ -10,6 +10,7 @@ import zipfile
 from typing import Any
 
 import flatbuffers
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.tools import flatbuffer_utils
 
@@ -33,6 +34,10 @@ _IMAGE_PROPERTIES, _RGB, _DESCRIPTIONS, _AXIS_LABELS = 2, 1, 1, 2
 def add(content: bytes, predictor: KerasPredictor) -> bytes:
     """Adds metadata to a TFLite file's bytes: its input, its output, its labels and its preprocessing."""
     model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    for stored in model.buffers:
+        if stored.offset:  # Weights behind the model, whose place changes.
+            stored.data = np.frombuffer(content, np.uint8, stored.size, stored.offset)
+            stored.offset = stored.size = 0
     entry, buffer = schema.MetadataT(), schema.BufferT()
     entry.name, entry.buffer, buffer.data = "TFLITE_METADATA", len(model.buffers), list(_metadata(predictor))
     model.metadata.append(entry)

@@ -17,6 +17,8 @@ from alexnet_tf.inference.predictor import InputPreprocessing, Predictor
 from alexnet_tf.stderr_filter import without_stderr_lines
 
 SAVED_MODEL = "saved_model"
+# LiteRT takes one thread unless told otherwise, and more than eight do not help with one image.
+_THREADS = min(os.cpu_count() or 1, 8)
 
 
 class _ExportPredictor(Predictor):
@@ -111,7 +113,7 @@ class TFLitePredictor(_RuntimePredictor):
         super().__init__(str(path), class_names, preprocessing)
         try:
             with without_stderr_lines("INFO: "):
-                self._interpreter = Interpreter(self.name)
+                self._interpreter = Interpreter(self.name, num_threads=_THREADS)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise UserError(f"model must be a TFLite file, got {self.name!r}: {error!s:.300}") from error

@@ -1,21 +1,23 @@
 """The layers that Keras lacks, as registered and serializable Keras layers."""
 
-import contextlib
-from collections.abc import Iterator
+import functools
+import math
+import operator
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from alexnet_tf.errors import UserError
+from alexnet_tf.models.lowering import Lowerable, inverse_power
 
-LOWERINGS = ("split", "grouped")
 # (batch, height, width, channels); None where it is unknown.
 Shape = tuple[int | None, ...]
 
 
 @keras.saving.register_keras_serializable("alexnet_tf")
-class GroupedConv2D(keras.layers.Conv2D):
+class GroupedConv2D(Lowerable, keras.layers.Conv2D):
     """`keras.layers.Conv2D` with a faster lowering of grouped convolutions.
 
     Keras compiles a grouped convolution with XLA on every device. On a CPU that is several times slower than one plain
@@ -39,13 +41,12 @@ class GroupedConv2D(keras.layers.Conv2D):
     Reference: section 3.5 of the paper (the two towers).
     """
 
-    def __init__(self, *args: Any, lowering: str = "split", **kwargs: Any) -> None:
+    lowerings = ("split", "grouped")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if lowering not in LOWERINGS:
-            raise UserError(f"lowering must be one of {', '.join(LOWERINGS)}, got {lowering!r}")
         if self.data_format != "channels_last":
             raise UserError(f"data_format must be 'channels_last', got {self.data_format!r}")
-        self.lowering = lowering
 
     def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         if self.groups == 1:
@@ -62,30 +63,13 @@ class GroupedConv2D(keras.layers.Conv2D):
     def _convolve(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         return tf.nn.conv2d(inputs, kernel, self.strides, self.padding.upper(), dilations=self.dilation_rate)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "lowering": self.lowering}
-
-
-@contextlib.contextmanager
-def lowered(model: keras.Model, lowering: str) -> Iterator[keras.Model]:
-    """Within the context, functions traced from `model` use that lowering of its grouped convolutions."""
-    layers = [layer for layer in model.layers if isinstance(layer, GroupedConv2D)]
-    before = [layer.lowering for layer in layers]
-    try:
-        for layer in layers:
-            layer.lowering = lowering
-        yield model
-    finally:
-        for layer, value in zip(layers, before, strict=True):
-            layer.lowering = value
-
 
 @keras.saving.register_keras_serializable("alexnet_tf")
-class LocalResponseNormalization(keras.layers.Layer):
+class LocalResponseNormalization(Lowerable, keras.layers.Layer):
     """Divides each activation by `(bias + alpha * Σ a²) ** beta`, the sum over neighboring channels.
 
-    Computed by `tf.nn.local_response_normalization`, in float32 under every policy: in float16 that operation returns
-    0 or NaN for activations above about 250, and on a CPU it has no bfloat16 kernel.
+    Computed in float32 under every policy: in float16, `tf.nn.local_response_normalization` returns 0 or NaN for
+    activations above about 250, and on a CPU it has no bfloat16 kernel.
 
     Shapes: (batch, height, width, channels), unchanged; the layer's compute dtype.
 
@@ -95,9 +79,12 @@ class LocalResponseNormalization(keras.layers.Layer):
         alpha: the paper's α, not divided by n.
         beta: the exponent.
         groups: number of towers; each is normalized separately.
+        lowering: how it is computed. `"fused"`: `tf.nn.local_response_normalization`, for training. The others are for
+            runtimes that have no fast kernel of that operation: they add up the squares of the neighbors as shifted
+            `"slices"`, or by a convolution with a constant `"band"` matrix.
 
     Raises:
-        UserError: if the channels cannot be divided among the groups.
+        UserError: if the channels cannot be divided among the groups, or `lowering` is unknown.
 
     Example:
         >>> LocalResponseNormalization(groups=2)(tf.ones([1, 55, 55, 96])).shape
@@ -105,6 +92,8 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     Reference: section 3.3 of the paper; `layers/layers-145.cfg` for the towers.
     """
+
+    lowerings = ("fused", "slices", "band")
 
     def __init__(
         self,
@@ -132,8 +121,24 @@ class LocalResponseNormalization(keras.layers.Layer):
         channels = inputs.shape[-1]
         # The operation works along the last axis: with the towers moved into the width axis, it cannot mix them.
         towers = tf.reshape(tf.cast(inputs, tf.float32), (-1, height, width * self.groups, channels // self.groups))
-        normalized = tf.nn.local_response_normalization(towers, self.depth_radius, self.bias, self.alpha, self.beta)
-        return tf.cast(tf.reshape(normalized, (-1, height, width, channels)), self.compute_dtype)
+        return tf.cast(tf.reshape(self._normalize(towers), (-1, height, width, channels)), self.compute_dtype)
+
+    def _normalize(self, inputs: tf.Tensor) -> tf.Tensor:
+        if self.lowering == "fused":
+            return tf.nn.local_response_normalization(inputs, self.depth_radius, self.bias, self.alpha, self.beta)
+        # Scaled before they are squared, because a phone's GPU computes in float16: it has no number above 65504.
+        squares = tf.square(inputs * math.sqrt(self.alpha))
+        return inputs * inverse_power(self.bias + self._neighbor_sums(squares), self.beta)
+
+    def _neighbor_sums(self, squares: tf.Tensor) -> tf.Tensor:
+        """The sums over neighboring channels, zeros beyond the first and the last."""
+        channels, radius = squares.shape[-1], self.depth_radius
+        if self.lowering == "band":
+            distance = np.abs(np.subtract.outer(np.arange(channels), np.arange(channels)))
+            return tf.nn.conv2d(squares, (distance <= radius).astype(np.float32)[None, None], 1, "VALID")
+        padded = tf.pad(squares, [[0, 0], [0, 0], [0, 0], [radius, radius]])
+        slices = (padded[..., shift : shift + channels] for shift in range(2 * radius + 1))
+        return functools.reduce(operator.add, slices)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
@@ -144,7 +149,7 @@ class LocalResponseNormalization(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("alexnet_tf")
-class SpatialNormalization(keras.layers.Layer):
+class SpatialNormalization(Lowerable, keras.layers.Layer):
     """Multiplies each activation by `(1 + alpha / size² * Σ a²) ** -beta`, the sum over a window of its own channel.
 
     The window of `size` by `size` positions is clipped at the borders. Computed in float32 under every policy.
@@ -155,9 +160,11 @@ class SpatialNormalization(keras.layers.Layer):
         size: odd side of the window in positions.
         alpha: strength, divided by the area of the full window.
         beta: the exponent.
+        lowering: how the power is computed: `"power"`, for training, or by square `"roots"`, which other runtimes than
+            TensorFlow vectorize.
 
     Raises:
-        UserError: if `size` is not odd.
+        UserError: if `size` is not odd, or `lowering` is unknown.
 
     Example:
         >>> SpatialNormalization()(tf.ones([1, 27, 27, 256])).shape
@@ -165,6 +172,8 @@ class SpatialNormalization(keras.layers.Layer):
 
     Reference: layer `cnorm2` of `layers/layers-145.cfg`; the paper omits it.
     """
+
+    lowerings = ("power", "roots")
 
     def __init__(self, size: int = 5, alpha: float = 0.001, beta: float = 0.75, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -180,7 +189,9 @@ class SpatialNormalization(keras.layers.Layer):
         # Explicit zeros, because "SAME" average pooling divides by the area of the clipped window.
         squares = tf.pad(tf.square(inputs), [[0, 0], [margin, margin], [margin, margin], [0, 0]])
         mean_square = tf.nn.avg_pool2d(squares, self.size, 1, "VALID")
-        return tf.cast(inputs * (1 + self.alpha * mean_square) ** -self.beta, self.compute_dtype)
+        base = 1 + self.alpha * mean_square
+        factor = inverse_power(base, self.beta) if self.lowering == "roots" else base**-self.beta
+        return tf.cast(inputs * factor, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
