@@ -14,6 +14,7 @@ from alexnet_tf.cli import common, model_flags
 from alexnet_tf.data.datasets import open_dataset
 from alexnet_tf.data.parts import open_part
 from alexnet_tf.errors import UserError
+from alexnet_tf.evaluation.evaluator import check_classes, has_classes
 from alexnet_tf.exporting.accuracy import IMAGES, SECONDS, Sample
 from alexnet_tf.exporting.export import check_export, export
 from alexnet_tf.exporting.formats import DEFAULT_FORMATS, FORMATS
@@ -27,20 +28,20 @@ DRAWN = "builtin:shapes"
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, model_flags.KERAS_MODEL, required=True)
 flags.DEFINE_string("out", None, "directory to write; an export that is there is replaced", required=True)
-flags.DEFINE_string("dataset", None, "dataset with images to compare on; its classes do not matter")
+flags.DEFINE_string(
+    "dataset", None, "dataset with images to compare on; with the classes of the network, errors are measured too"
+)
 flags.DEFINE_list("formats", list(DEFAULT_FORMATS), f"some of {', '.join(FORMATS)}")
 flags.DEFINE_integer(
     "evaluate", None,
-    "number of the run's validation images on which to measure top-1 and top-5 error of each format, 0 for none",
+    "number of images of the validation set on which to measure top-1 and top-5 error of each format, 0 for none; if "
+    f"not given: {IMAGES:,}, or as many as take {SECONDS:.0f} seconds",
     lower_bound=0,
 )  # fmt: skip
 flags.DEFINE_bool("ten_views", False, "add a signature to the SavedModel that averages the paper's ten views")
 flags.adopt_module_key_flags(model_flags)
 
-DEFAULTS = {
-    "dataset": "the run's; drawn figures if there is no run",
-    "evaluate": f"{IMAGES:,}, or as many as take {SECONDS:.0f} seconds",
-}
+DEFAULTS = {"dataset": "the run's; drawn figures if there is no run"}
 
 
 def main(argv: list[str]) -> None:
@@ -53,13 +54,12 @@ def main(argv: list[str]) -> None:
     dataset = FLAGS.dataset or (None if opened.run else DRAWN)
     if calibrates and dataset == DRAWN:
         raise UserError(f"dataset must name real images to calibrate tflite_full_int8, got {DRAWN}")
-    sample = _sample(opened, FLAGS.evaluate)
     images = _images(opened, dataset, "validation", PARITY_IMAGES)
     calibration = _images(opened, dataset, "train", CALIBRATION_IMAGES) if calibrates else None
     about = {**opened.about, **({"compared on": dataset} if dataset else {})}
     rows = export(
         predictor, FLAGS.out, FLAGS.formats, images=images, calibration=calibration, ten_views=FLAGS.ten_views,
-        about=about, sample=sample,
+        about=about, sample=_sample(opened, dataset),
     )  # fmt: skip
     common.print_parity(rows)
     if dataset == DRAWN:
@@ -74,16 +74,21 @@ def _images(opened: Opened, dataset: str | None, part: str, count: int) -> npt.N
     return sample_images(getattr(found, part), len(found.class_names), opened.predictor.preprocessing, count, seed=0)
 
 
-def _sample(opened: Opened, count: int | None) -> Sample | None:
-    """Validation images of the run for `--evaluate`; without a number, as many as there is time for."""
-    if count and not opened.run:
-        raise UserError(f"evaluate must be 0 for weights without a run, which have no validation set, got {count}")
-    if count == 0 or not opened.run:
+def _sample(opened: Opened, dataset: str | None) -> Sample | None:
+    """Labeled images to measure errors on; None if that is not wanted, or not possible with the dataset's classes."""
+    if FLAGS.evaluate == 0:
         return None
-    split = opened.run.dataset.validation
-    images = min(count or IMAGES, split.count)
+    if dataset is None and opened.run:
+        split = opened.run.dataset.validation
+    else:
+        found = open_part(str(dataset), None, 0)[0]
+        if FLAGS.evaluate is None and not has_classes(opened.predictor, found):
+            return None
+        check_classes(opened.predictor, found)
+        split = found.validation
+    images = min(FLAGS.evaluate or IMAGES, split.count)
     progress = Progress("measuring errors", images).update
-    return Sample(split, images, None if count else SECONDS, progress)
+    return Sample(split, images, None if FLAGS.evaluate else SECONDS, progress)
 
 
 if __name__ == "__main__":

@@ -128,14 +128,19 @@ def evaluate(
     return Evaluator(predictor, batch_size, views)(split, lambda examples, stop_requested: progress(examples))
 
 
-def check_classes(predictor: Predictor, dataset: Dataset) -> None:
-    """Raises UserError if a dataset has other classes than a network, or the same in another order.
+def has_classes(predictor: Predictor, dataset: Dataset) -> bool:
+    """Whether a dataset has the classes of a network, in the same order.
 
     Published weights have the names of ImageNet's classes, and datasets have their WordNet ids.
     """
     names = dict(imagenet_classes())
     readable = tuple(names.get(class_name, class_name) for class_name in dataset.class_names)
-    if predictor.class_names not in (dataset.class_names, readable):
+    return predictor.class_names in (dataset.class_names, readable)
+
+
+def check_classes(predictor: Predictor, dataset: Dataset) -> None:
+    """Raises UserError if a dataset has other classes than a network, or the same in another order."""
+    if not has_classes(predictor, dataset):
         raise UserError(
             f"dataset must have the {len(predictor.class_names)} classes of {predictor.name!r} in the same order, got "
             f"{dataset.name!r} with {len(dataset.class_names)} classes: {', '.join(dataset.class_names[:5])} …"
