@@ -10,7 +10,7 @@ BIN := .venv/bin
 	touch $@
 
 .venv/.installed: .venv/.package
-	$(BIN)/pip install -q --no-compile -e .[dev]
+	$(BIN)/pip install -q --no-compile -e .[dev,int4]
 	touch $@
 
 demo: .venv/.package

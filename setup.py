@@ -17,8 +17,6 @@ TRAINING = [
     "importlib_resources",  # Which tensorflow-datasets 4.9.10 imports, and does not ask for.
     "array_record; platform_system != 'Windows'",  # For which there is no wheel.
 ]
-# 145 MB, nearly all of it SciPy. It requires one version of ai-edge-litert exactly.
-INT4 = ["ai-edge-quantizer>=0.10"]
 ONNX = ["tf2onnx>=1.17", "onnx", "onnxruntime"]
 
 setuptools.setup(
@@ -47,7 +45,9 @@ setuptools.setup(
         "gpu": ["tensorflow[and-cuda]"],
         "plots": ["matplotlib"],
         "onnx": ONNX,
-        "int4": INT4,
+        # 145 MB, nearly all of it SciPy. It requires one version of ai-edge-litert exactly, and protobuf, which it does
+        # not say, in a version that the oldest TensorFlow excludes; "dev" is installed with that one as well.
+        "int4": ["ai-edge-quantizer>=0.10", "protobuf>=6.31.1"],
         "dev": [
             "pytest",
             "pytest-xdist",
@@ -58,7 +58,6 @@ setuptools.setup(
             "torch==2.13.0",
             "matplotlib",
             *ONNX,
-            *INT4,
             "tensorflow-serving-api",
         ],
         "docs": ["mkdocs>=1.6,<2", "mkdocs-material", "mkdocstrings[python]", "mkdocs-jupyter"],
