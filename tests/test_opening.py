@@ -255,7 +255,7 @@ def test_the_wheel_has_the_weights(tmp_path):
     package = pathlib.Path(alexnet_tf.__file__).parent
     source = tmp_path / "source"  # So that nothing is built in the checkout.
     shutil.copytree(package, source / "alexnet_tf", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("setup.py", "pyproject.toml", "README.md"):
+    for name in ("setup.py", "pyproject.toml", "README.md", "requirements-inference.txt"):
         shutil.copy(package.parent / name, source)
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path]
     subprocess.run([*command, source], check=True, timeout=300)

@@ -32,24 +32,31 @@ def import_all():
         before = set(flags.FLAGS)
         importlib.import_module(name)
         flags.FLAGS.remove_flag_values(set(flags.FLAGS) - before)
-        if name.startswith("alexnet_tf.cli."):
-            del sys.modules[name]  # `runpy` warns when it runs a module that was imported before.
+        forget_commands()
+
+
+def forget_commands():
+    """Forgets the modules of the command line, so that the next command defines its flags anew."""
+    import alexnet_tf.cli
+
+    for name in [name for name in sys.modules if name.startswith("alexnet_tf.cli.")]:
+        del sys.modules[name]
+        delattr(alexnet_tf.cli, name.rpartition(".")[2])
 
 
 def command(*arguments):
     """Runs a command; returns its exit code, stdout and stderr."""
     from absl import flags
 
-    from alexnet_tf.cli.main import main
-
     before, code = set(flags.FLAGS), None
     sys.argv = ["alexnet-tf", *map(str, arguments)]
     with redirect_stdout(io.StringIO()) as stdout, redirect_stderr(io.StringIO()) as stderr:
         try:
-            main()
+            importlib.import_module("alexnet_tf.cli.main").main()
         except SystemExit as exit:
             code = exit.code
     flags.FLAGS.remove_flag_values(set(flags.FLAGS) - before)
+    forget_commands()
     return code or 0, stdout.getvalue(), stderr.getvalue()
 
 
