@@ -13,6 +13,7 @@ from absl import flags
 from alexnet_tf.cli import common, model_flags
 from alexnet_tf.data.datasets import open_dataset
 from alexnet_tf.data.parts import open_part
+from alexnet_tf.data.sources import Dataset
 from alexnet_tf.errors import UserError
 from alexnet_tf.evaluation.evaluator import check_classes, has_classes
 from alexnet_tf.exporting.accuracy import IMAGES, SECONDS, Sample
@@ -54,38 +55,41 @@ def main(argv: list[str]) -> None:
     dataset = FLAGS.dataset or (None if opened.run else DRAWN)
     if calibrates and dataset == DRAWN:
         raise UserError(f"dataset must name real images to calibrate tflite_full_int8, got {DRAWN}")
-    images = _images(opened, dataset, "validation", PARITY_IMAGES)
-    calibration = _images(opened, dataset, "train", CALIBRATION_IMAGES) if calibrates else None
+    found = open_part(dataset, None, 0)[0] if dataset else None
+    images = _images(opened, found, "validation", PARITY_IMAGES)
+    training = open_dataset(dataset) if dataset and calibrates else None
+    calibration = _images(opened, training, "train", CALIBRATION_IMAGES) if calibrates else None
     about = {**opened.about, **({"compared on": dataset} if dataset else {})}
     rows = export(
         predictor, FLAGS.out, FLAGS.formats, images=images, calibration=calibration, ten_views=FLAGS.ten_views,
-        about=about, sample=_sample(opened, dataset),
+        about=about, sample=_sample(opened, found),
     )  # fmt: skip
     common.print_parity(rows)
     if dataset == DRAWN:
         print(f"compared on {len(images)} drawn figures; to compare on photographs, add --dataset=folder:PHOTOS")
 
 
-def _images(opened: Opened, dataset: str | None, part: str, count: int) -> npt.NDArray[np.uint8]:
+def _images(opened: Opened, dataset: Dataset | None, part: str, count: int) -> npt.NDArray[np.uint8]:
     """Images to compare on or calibrate with, of a part of a dataset or of the run's."""
-    if dataset is None and opened.run:
+    if dataset is None:
+        assert opened.run
         return opened.run.images(part, count)
-    found = open_part(str(dataset), None, 0)[0] if part == "validation" else open_dataset(str(dataset))
-    return sample_images(getattr(found, part), len(found.class_names), opened.predictor.preprocessing, count, seed=0)
+    split, classes = getattr(dataset, part), len(dataset.class_names)
+    return sample_images(split, classes, opened.predictor.preprocessing, count, seed=0)
 
 
-def _sample(opened: Opened, dataset: str | None) -> Sample | None:
+def _sample(opened: Opened, dataset: Dataset | None) -> Sample | None:
     """Labeled images to measure errors on; None if that is not wanted, or not possible with the dataset's classes."""
     if FLAGS.evaluate == 0:
         return None
-    if dataset is None and opened.run:
+    if dataset is None:
+        assert opened.run
         split = opened.run.dataset.validation
     else:
-        found = open_part(str(dataset), None, 0)[0]
-        if FLAGS.evaluate is None and not has_classes(opened.predictor, found):
+        if FLAGS.evaluate is None and not has_classes(opened.predictor, dataset):
             return None
-        check_classes(opened.predictor, found)
-        split = found.validation
+        check_classes(opened.predictor, dataset)
+        split = dataset.validation
     images = min(FLAGS.evaluate or IMAGES, split.count)
     progress = Progress("measuring errors", images).update
     return Sample(split, images, None if FLAGS.evaluate else SECONDS, progress)
