@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,6 +20,10 @@ LOST_WORKER_EXIT_CODE = 75
 
 _TF_CONFIG = "TF_CONFIG"
 _MAX_TASKS = 64  # Of SLURM on one machine.
+
+
+# What TensorFlow raises after another worker is gone.
+_LOSSES = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
 
 
 class LostWorkerError(Exception):
@@ -73,22 +78,33 @@ def detecting_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
     """Within the context, TensorFlow's errors after the loss of a worker become `LostWorkerError`."""
     try:
         yield
-    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+    except _LOSSES as error:
         if strategy.cluster_resolver is None:
             raise
         reason = " ".join(error.message.split())[:200]
         raise LostWorkerError(f"Lost a worker. Restart all workers to resume. ({reason})") from error
 
 
-def wait_for_others(strategy: tf.distribute.Strategy) -> None:
-    """Waits until every worker has come here."""
+def wait_for_others(strategy: tf.distribute.Strategy, result: pathlib.Path) -> None:
+    """Waits until every worker has come here, or has ended after the work was done.
+
+    The first worker to leave may end while its last message to another is still on its way, which then finds it gone.
+
+    Args:
+        strategy: of the workers.
+        result: file that worker 0 writes when all is done: once it exists, there is nothing left to lose.
+    """
     if strategy.cluster_resolver is None:
         return
 
     def count() -> tf.Tensor:
         return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(tf.ones, args=([],)), axis=None)
 
-    tf.function(count, autograph=False)().numpy()
+    try:
+        tf.function(count, autograph=False)().numpy()
+    except _LOSSES:
+        if not result.exists():
+            raise
 
 
 def end_worker(name: str) -> None:

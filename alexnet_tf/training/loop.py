@@ -106,7 +106,7 @@ def train_and_evaluate(recipe: Recipe, workdir: str | os.PathLike, options: Opti
             trainer = Trainer(run, dataset, strategy, options, reinitialized)
             with stopping_gracefully(trainer.stop):
                 metrics = trainer.finish()
-                wait_for_others(strategy)
+                wait_for_others(strategy, workdir / layout.RESULT)
                 return metrics
 
 
