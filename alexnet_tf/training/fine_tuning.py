@@ -13,11 +13,34 @@ from alexnet_tf.models.pretrained.fit import NOT_IN_FILE, WeightsWarning, fit
 from alexnet_tf.models.pretrained.fit import reinitialized as explain
 from alexnet_tf.models.pretrained.load import load_weights
 from alexnet_tf.runs import layout
+from alexnet_tf.runs.checkpoints import candidates
 from alexnet_tf.runs.recipe import Recipe
 from alexnet_tf.runs.run import load_run
 from alexnet_tf.runs.source import has_source_mean, source_run
 
 FORMAT_VERSION = 1  # Of reinitialized.json.
+
+
+def prepare_model(model: keras.Model, recipe: Recipe, workdir: pathlib.Path) -> dict[str, str]:
+    """Loads the recipe's weights, if it has any, and freezes what it keeps as it is.
+
+    Args:
+        model: the new network of the recipe.
+        recipe: any recipe.
+        workdir: of the run; one that resumes takes its weights from its checkpoint, and only the result from here.
+
+    Returns:
+        As `load_pretrained`.
+
+    Raises:
+        UserError: as `load_pretrained` and `read_reinitialized`.
+    """
+    reinitialized = {}
+    if recipe.weights:
+        resumes = bool(candidates(workdir / layout.CHECKPOINTS))
+        reinitialized = read_reinitialized(workdir) if resumes else load_pretrained(model, recipe)
+    freeze(model, recipe.freeze_through)
+    return reinitialized
 
 
 def load_pretrained(model: keras.Model, recipe: Recipe) -> dict[str, str]:

@@ -19,7 +19,7 @@ from alexnet_tf.data.sources import Dataset
 from alexnet_tf.errors import UserError
 from alexnet_tf.evaluation.metrics import Metrics
 from alexnet_tf.runs import layout
-from alexnet_tf.runs.checkpoints import Checkpoints, candidates
+from alexnet_tf.runs.checkpoints import Checkpoints
 from alexnet_tf.runs.progress import Progress
 from alexnet_tf.runs.recipe import Recipe
 from alexnet_tf.runs.run import RESULT_VERSION, Run, build_model, init_workdir, is_run, locked_workdir
@@ -34,13 +34,7 @@ from alexnet_tf.training.distribution import (
     make_strategy,
     wait_for_others,
 )
-from alexnet_tf.training.fine_tuning import (
-    describe,
-    freeze,
-    load_pretrained,
-    read_reinitialized,
-    save_reinitialized,
-)
+from alexnet_tf.training.fine_tuning import describe, prepare_model, save_reinitialized
 from alexnet_tf.training.hardest_examples import HardestExamples
 from alexnet_tf.training.interruption import Interrupted, Stop, StopRequested, stopping_gracefully
 from alexnet_tf.training.journal import Journal
@@ -92,11 +86,7 @@ def train_and_evaluate(recipe: Recipe, workdir: str | os.PathLike, options: Opti
         with strategy.scope():
             model = build_model(recipe, len(dataset.class_names), recipe.precision)
         # The weights are loaded before the workdir is created: if they cannot be, there is no run.
-        resumes = bool(candidates(workdir / layout.CHECKPOINTS))
-        reinitialized = {}
-        if recipe.weights:
-            reinitialized = read_reinitialized(workdir) if resumes else load_pretrained(model, recipe)
-        freeze(model, recipe.freeze_through)
+        reinitialized = prepare_model(model, recipe, workdir)
         with locked_workdir(workdir) if chief and not exists else contextlib.nullcontext():
             if chief:
                 init_workdir(workdir, recipe, dataset.class_names, files)
