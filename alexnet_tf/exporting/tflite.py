@@ -11,6 +11,7 @@ import tensorflow as tf
 from alexnet_tf.exporting import int4, tflite_metadata
 from alexnet_tf.exporting.lowerings import TFLITE, TFLITE_INTEGERS
 from alexnet_tf.inference.keras_predictor import KerasPredictor
+from alexnet_tf.models.layers import SpatialNormalization
 from alexnet_tf.models.lowering import lowered
 from alexnet_tf.stderr_filter import without_stderr_lines
 
@@ -24,6 +25,8 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "tflite_int4": {},  # Quantized afterwards.
     "tflite_full_int8": {"optimizations": _OPTIMIZED, "supported_ops": _INTEGERS},
 }
+# Spatial normalization stays in float too: in steps of 1/255 of the largest square, most mean squares would be 0.
+_SPATIAL_NORMALIZATION = ["PAD", "AVERAGE_POOL_2D", "MUL", "ADD"]
 
 
 def convert(predictor: KerasPredictor, name: str, calibration: npt.NDArray[np.uint8] | None = None) -> bytes:
@@ -53,11 +56,25 @@ def convert(predictor: KerasPredictor, name: str, calibration: npt.NDArray[np.ui
         if "supported_ops" in settings:
             converter.target_spec.supported_ops = settings["supported_ops"]
             converter.representative_dataset = lambda: _calibration_inputs(calibration)
-        content = converter.convert()
+            content = _convert_to_integers(converter, predictor.model)
+        else:
+            content = converter.convert()
     if name == "tflite_int4":
         dense = (layer for layer in predictor.model.layers if isinstance(layer, keras.layers.Dense))
         content = int4.quantize(content, [layer.kernel.shape[0] for layer in dense])
     return tflite_metadata.add(content, predictor)
+
+
+def _convert_to_integers(converter: tf.lite.TFLiteConverter, model: keras.Model) -> bytes:
+    if not any(isinstance(layer, SpatialNormalization) for layer in model.layers):
+        return converter.convert()
+    # TensorFlow's way to exclude operations is its debugger, which converts twice.
+    debugger = tf.lite.experimental.QuantizationDebugger(
+        converter=converter,
+        debug_dataset=converter.representative_dataset,
+        debug_options=tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=_SPATIAL_NORMALIZATION),
+    )
+    return debugger.get_nondebug_quantized_model()
 
 
 def _calibration_inputs(images: npt.NDArray[np.uint8] | None) -> Iterator[list[npt.NDArray[np.uint8]]]:
