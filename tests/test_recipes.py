@@ -76,7 +76,7 @@ def test_bad_fields_are_named(field, value, message):
 
 def test_an_unknown_recipe_lists_the_known():
     with pytest.raises(
-        UserError, match="demo, paper, original, fast, lars, finetune, four_layers, or a .json file, got"
+        UserError, match="demo, paper, original, fast, lars, finetune, four_layers, cifar10, or a .json file, got"
     ):
         get_recipe("resnet")
 
