@@ -64,9 +64,8 @@ FOUR_LAYERS = Recipe(
     schedule="milestones", milestones=(120, 130), random_crop=False, flip=False, color_noise=False,
 )  # fmt: skip
 
-# The paper's network on a set that a CPU can go through many times: crops of 99 of 112 pixels, at which conv5 still sees
-# 5 by 5 positions; the paper's dropout and augmentation; twice its learning rate, with warm-up and
-# cosine decay instead of a validation error that must stop to improve three times.
+# The paper's network on a set that a CPU can go through many times: crops of 99 of 112 pixels, at which conv5 still
+# sees 5 by 5 positions; the paper's dropout and augmentation; twice its learning rate, with warm-up and cosine decay.
 CIFAR10 = Recipe(
     "cifar10", dataset="tfds:cifar10", image_size=99, initialization="he", epochs=40, learning_rate=0.02,
     decay_biases=False, schedule="cosine", warmup_steps=700,
