@@ -37,7 +37,7 @@ from alexnet_tf.runs.source import network_fields, run_details
 
 RUN = pathlib.Path(__file__).parent / "goldens" / "run"
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-# What the network in the package makes of some drawn figures, by their number; new weights have other answers.
+# What the network in the package makes of some generated shapes, by their number; new weights have other answers.
 KNOWN = {3: "cat", 7: "deer", 8: "airplane", 11: "bird", 13: "airplane"}
 
 
@@ -221,7 +221,7 @@ def test_commands(tmp_path):
     assert done.stdout.endswith("1 image, pool3 float32 4x4x64\n"), done.stderr
     done = commands.run("export", "--model=cifar10", f"--out={tmp_path / 'out'}", "--formats=saved_model")
     assert done.stdout.endswith(
-        "compared on 32 drawn figures; to compare on photographs, add --dataset=folder:PHOTOS\n"
+        "compared on 32 generated shapes; to compare on photographs, add --dataset=folder:PHOTOS\n"
     ), done.stderr
     about = json.loads((tmp_path / "out" / "manifest.json").read_text())["about"]
     assert about == {"preset": "four_layers", "weights": "cifar10", "compared on": "builtin:shapes"}

@@ -60,7 +60,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("apps"), help="directory for all files")
     parser.add_argument("--export", type=pathlib.Path, help="an export to use; trains and exports one if not given")
-    parser.add_argument("--images", type=pathlib.Path, help="a directory of images; 20 drawn figures if not given")
+    parser.add_argument("--images", type=pathlib.Path, help="a directory of images; 20 generated shapes if not given")
     options = parser.parse_args()
     out, start = options.out.absolute(), time.monotonic()
     out.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Trains the paper's network on drawn figures, exports it, and labels three image files, all within minutes."""
+"""Trains the paper's network on generated shapes, exports it, and classifies three image files, all within minutes."""
 
 import argparse
 import pathlib
@@ -46,11 +46,11 @@ def main() -> int:
 
 
 def _label_three(out: pathlib.Path, seed: int) -> Iterator[tuple[pathlib.Path, str]]:
-    """Writes three held-out figures as files and labels them with the TFLite file."""
+    """Writes three held-out images as files and labels them with the TFLite file."""
     predictor = open_predictor(out / "export" / "model.tflite")
     for index in range(3):
         pixels, label = shapes.draw(seed, "validation", index)
-        file = out / f"figure{index}.png"
+        file = out / f"shape{index}.png"
         file.write_bytes(tf.io.encode_png(pixels).numpy())
         probabilities = predictor.predict(file.read_bytes())
         predicted = predictor.class_names[probabilities.argmax()]

@@ -50,7 +50,7 @@ def main():
 
 
 def _figures(folder):
-    """Writes a folder of small drawn figures of ten classes."""
+    """Writes a folder of small generated shapes of ten classes."""
     import tensorflow as tf
 
     from alexnet_tf.data import shapes

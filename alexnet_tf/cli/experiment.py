@@ -18,11 +18,14 @@ from alexnet_tf.training.interruption import Interrupted
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("dataset", None, "dataset, named as for train")
-flags.DEFINE_bool("quick", False, "a version that takes minutes on two CPU cores, on CIFAR-10")
+flags.DEFINE_bool("quick", False, "narrow networks and short runs on CIFAR-10, minutes on two CPU cores")
 flags.DEFINE_string("out", None, "directory for runs and results; finished runs in it are kept")
 flags.DEFINE_integer("seed", 0, "seed of all runs", lower_bound=0)
 
-DEFAULTS = {"dataset": "CIFAR-10 or ImageNet, as in the paper", "out": "experiments/NAME, with --quick NAME-quick"}
+DEFAULTS = {
+    "dataset": "CIFAR-10 or ImageNet, as in the paper",
+    "out": "experiments/NAME, or with --quick experiments/NAME-quick",
+}
 
 
 def main(argv: list[str]) -> int | None:

@@ -2,7 +2,7 @@
 
 alexnet-tf export --model=DIR --out=DIR
 
-The images are from the run's dataset, or from --dataset. Without either, they are drawn figures, which are enough to
+The images are from the run's dataset, or from --dataset. Without either, they are generated shapes, which are enough to
 find faults of a conversion; tflite_full_int8 needs real images.
 """
 
@@ -42,7 +42,7 @@ flags.DEFINE_integer(
 flags.DEFINE_bool("ten_views", False, "add a signature to the SavedModel that averages the paper's ten views")
 flags.adopt_module_key_flags(model_flags)
 
-DEFAULTS = {"dataset": "the run's; drawn figures if there is no run"}
+DEFAULTS = {"dataset": "the run's; generated shapes if there is no run"}
 
 
 def main(argv: list[str]) -> None:
@@ -66,7 +66,7 @@ def main(argv: list[str]) -> None:
     )  # fmt: skip
     common.print_parity(rows)
     if dataset == DRAWN:
-        print(f"compared on {len(images)} drawn figures; to compare on photographs, add --dataset=folder:PHOTOS")
+        print(f"compared on {len(images)} generated shapes; to compare on photographs, add --dataset=folder:PHOTOS")
 
 
 def _images(opened: Opened, dataset: Dataset | None, part: str, count: int) -> npt.NDArray[np.uint8]:

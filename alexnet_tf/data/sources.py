@@ -1,4 +1,4 @@
-"""Datasets of labeled images: the interface to drawn figures, files in folders and tars, prepared records, and TFDS."""
+"""Datasets of labeled images: the interface to generated shapes, image files, tar files, prepared records, and TFDS."""
 
 import dataclasses
 import unicodedata

@@ -77,13 +77,14 @@ class Recipe:
     )  # fmt: skip
     initialization: str = field(
         "preset", "network", "preset: as the preset defines it; code: with the standard deviations of net 145 of the "
-        "2012 code; he: N(0, 2 / fan-in), biases 0", choices=("preset", "code", "he"),
+        "2012 code; he: N(0, 2 / fan-in) and biases 0, for narrow networks (conv1: standard deviation 0.01, last "
+        "layer: 0.001)", choices=("preset", "code", "he"),
     )  # fmt: skip
     dropout: float | None = field(None, "network", "rate of both dropout layers", at_least=0, below=1, if_none=_PRESET)
     weights: str | None = field(
-        None, "network", "pretrained weights to fine-tune with a new last layer: imagenet, a weight file "
-        "(.caffemodel, .npy, .onnx, .pth, .safetensors, .weights.h5), or the workdir of a run, whose network, input "
-        "size and mean image are used too",
+        None, "network", "pretrained weights to fine-tune with a new last layer: imagenet, cifar10, a weight "
+        "file (.caffemodel, .npy, .onnx, .pth, .safetensors, .weights.h5), or the workdir of a run, whose network, "
+        "input size and mean image are used too",
         if_none="random initialization",
     )  # fmt: skip
     freeze_through: str = field(

@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def _draw(folder: pathlib.Path) -> None:
-    """Sixteen drawn figures of two classes as an image folder."""
+    """Sixteen generated shapes of two classes as an image folder."""
     names = shapes.CLASS_NAMES
     for index in range(200):
         pixels, label = shapes.draw(0, "train", index)
