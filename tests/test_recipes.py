@@ -94,3 +94,5 @@ def test_the_codes_start_is_the_papers_but_for_three_layers():
     assert starts == {
         "conv1": 0.01, "conv2": 0.01, "conv3": 0.03, "conv4": 0.03, "conv5": 0.03, "fc6": 0.01, "fc7": 0.01, "fc8": 0.01
     }  # fmt: skip
+    with pytest.raises(UserError, match="needs the layers conv1 to fc8, got preset 'four_layers'"):
+        get_recipe("four_layers", initialization="code")

@@ -271,8 +271,15 @@ class Recipe:
 
 
 def _with_code_initialization(preset: Preset) -> Preset:
-    """The preset with the standard deviations of net 145, by layer name."""
+    """The preset with the standard deviations of net 145, by layer name.
+
+    Raises:
+        UserError: if the preset has other layers.
+    """
     stddevs = {layer.name: layer.kernel_init for layer in ORIGINAL_NETWORK.layers if isinstance(layer, Conv | Dense)}
+    names = [layer.name for layer in preset.layers if isinstance(layer, Conv | Dense)]
+    if names != list(stddevs):
+        raise UserError(f"initialization='code' needs the layers conv1 to fc8, got preset {preset.name!r}")
     layers = (
         dataclasses.replace(layer, kernel_init=stddevs[layer.name]) if isinstance(layer, Conv | Dense) else layer
         for layer in preset.layers
