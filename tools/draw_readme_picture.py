@@ -34,7 +34,7 @@ def main() -> None:
     for picture in pictures:
         sheet.paste(picture, (0, top))
         top += picture.height
-    sheet.quantize(256).save(options.out, optimize=True)
+    sheet.save(options.out, optimize=True)
 
 
 def _rendered(figure: matplotlib.figure.Figure) -> Image.Image:
