@@ -80,7 +80,7 @@ def _block(page, containing):
 @pytest.mark.parametrize(
     "page, containing, lines, tolerance",
     [
-        ("README.md", "open_predictor", 5, 1e-4),
+        ("README.md", 'open_predictor("exported")', 5, 1e-4),
         ("docs/export.md", "saved_model.load", 5, 1e-4),
         # Pillow rounds between rows and columns. The model lies alone in its directory.
         ("docs/export.md", "ai_edge_litert", 30, 1e-2),

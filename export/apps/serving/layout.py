@@ -21,17 +21,17 @@ WARM_UP_BATCHES = (1, 4, 16)
 BATCHING = """\
 # Batching parameters of tensorflow_model_server: requests that arrive together are computed together.
 
-# Largest batch: two requests of 16 images, as label_grpc.py sends them. On two cores an image takes 45 ms alone, 19 ms
-# in batches of 16 and of 32, and 21 ms in one of 64, so larger batches would only take memory.
+# Largest batch: two requests of 16 images, as label_grpc.py sends them. An image takes about half as long in batches of
+# 16 or 32 as alone, no less in larger ones, which would only take memory.
 max_batch_size { value: 32 }
 
-# How long a request waits for others: a ninth of the time for one image, so that a single client hardly notices.
+# How long a request waits for others: a fraction of the time for one image, so that a single client hardly notices.
 batch_timeout_micros { value: 5000 }
 
 # Batches at the same time. Each uses all cores; a second one decodes images while the first one is in the network.
 num_batch_threads { value: 2 }
 
-# Full batches that may wait, about five seconds of work. Further requests are refused at once (UNAVAILABLE): waiting
+# Full batches that may wait: some seconds of work. Further requests are refused at once (UNAVAILABLE): waiting
 # images take memory, and another server may be free.
 max_enqueued_batches { value: 8 }
 
