@@ -8,7 +8,7 @@ import types
 
 SLOW = {
     "train_and_evaluate", "evaluate", "export", "convert", "prepare", "Evaluator", "TrainStep", "LayerProbe",
-    "commands", "subprocess", "Popen", "multiprocessing", "server", "scenarios", "corpora",
+    "commands", "subprocess", "Popen", "multiprocessing", "server", "scenarios", "corpora", "conduct", "exec",
 }  # fmt: skip
 
 
