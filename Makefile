@@ -19,6 +19,10 @@ demo: .venv/.package
 test: lint
 	$(BIN)/python -m pytest -q -n 3 --dist=worksteal --durations=15
 
+# For every change: the tests that do not train, export or start a process, and the linters.
+check: lint
+	$(BIN)/python -m pytest -q -n 2 --dist=worksteal -m "not slow"
+
 lint: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
