@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint docs bench apps corpus faults clean
+.PHONY: demo test check test-lowest lint docs bench apps corpus faults clean
 
 # The first target that needs it makes the environment, and what tests and benchmarks need is added when they do.
 .venv/.package: setup.py pyproject.toml
@@ -18,6 +18,22 @@ demo: .venv/.package
 
 test: lint
 	$(BIN)/python -m pytest -q -n 3 --dist=worksteal --durations=15
+
+# With the oldest TensorFlow, Keras, Pillow and safetensors that requirements-inference.txt allows, in an environment of
+# its own. Resolved by uv: pip found no releases that fit together within half an hour.
+.venv-lowest/.installed: setup.py requirements-inference.txt
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/pip install -q uv
+	sed -nE 's/^([a-z]+)>=([0-9.]+).*/\1==\2.*/p' requirements-inference.txt > .venv-lowest/floors.txt
+	.venv-lowest/bin/uv pip install -q --python .venv-lowest/bin/python -e .[dev,int4] --constraint .venv-lowest/floors.txt
+	touch $@
+
+test-lowest: .venv-lowest/.installed
+	.venv-lowest/bin/python -m pytest -q -n 3 --dist=worksteal
+
+# For every change: the tests that do not train, export or start a process, and the linters.
+check: lint
+	$(BIN)/python -m pytest -q -n 2 --dist=worksteal -m "not slow"
 
 lint: .venv/.installed
 	$(BIN)/ruff check .
@@ -44,6 +60,6 @@ faults: .venv/.installed
 	$(BIN)/python tools/inject_faults.py
 
 clean:
-	rm -rf .venv build dist demo apps site *.egg-info export/apps/*/node_modules
+	rm -rf .venv .venv-lowest build dist demo apps site *.egg-info export/apps/*/node_modules
 	$(MAKE) -C export/apps/c clean
 	$(MAKE) -C export/apps/litert_c clean

@@ -14,7 +14,9 @@ INFERENCE = (HERE / "requirements-inference.txt").read_text().splitlines()
 TRAINING = [
     "tensorboard",
     "tensorflow-datasets",
-    "importlib_resources",  # Which tensorflow-datasets 4.9.10 imports, and does not ask for.
+    # Which tensorflow-datasets 4.9.10 and its tensorflow-metadata need, and do not ask for.
+    "importlib_resources",
+    "protobuf>=6.31.1",
     "array_record; platform_system != 'Windows'",  # For which there is no wheel.
 ]
 ONNX = ["tf2onnx>=1.17", "onnx", "onnxruntime"]
@@ -45,9 +47,8 @@ setuptools.setup(
         "gpu": ["tensorflow[and-cuda]"],
         "plots": ["matplotlib"],
         "onnx": ONNX,
-        # 145 MB, nearly all of it SciPy. It requires one version of ai-edge-litert exactly, and protobuf, which it does
-        # not say, in a version that the oldest TensorFlow excludes; "dev" is installed with that one as well.
-        "int4": ["ai-edge-quantizer>=0.10", "protobuf>=6.31.1"],
+        # 145 MB, nearly all of it SciPy. It requires one version of ai-edge-litert exactly.
+        "int4": ["ai-edge-quantizer>=0.10"],
         "dev": [
             "pytest",
             "pytest-xdist",

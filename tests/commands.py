@@ -1,6 +1,7 @@
 """`alexnet-tf` as a user runs it, in processes of their own, but without the seconds in which each loads TensorFlow.
 
-They are forked from one process that has loaded it and has done nothing else.
+They are forked from one process that has imported what most commands import, and has done nothing else: TensorFlow
+starts its threads later, when it is first used.
 """
 
 import multiprocessing
@@ -12,7 +13,9 @@ import sys
 import tempfile
 
 _FORKED = multiprocessing.get_context("forkserver")
-_FORKED.set_forkserver_preload(["alexnet_tf.cli.startup"])
+_FORKED.set_forkserver_preload(
+    ["alexnet_tf.cli.startup", "alexnet_tf.training.loop", "alexnet_tf.exporting.export", "tensorflow_datasets"]
+)
 
 
 def run(*arguments, timeout=300, **options):
@@ -22,6 +25,11 @@ def run(*arguments, timeout=300, **options):
     return subprocess.CompletedProcess(arguments, command.returncode, stdout, stderr)
 
 
+def python(code, *arguments, **options):
+    """As `run`, of Python code instead of `alexnet-tf`."""
+    return run(*arguments, code=code, **options)
+
+
 class Command:
     """A command that has been started, to be used like a `subprocess.Popen`.
 
@@ -29,13 +37,15 @@ class Command:
         *arguments: as after `alexnet-tf`.
         environment: variables that are added to this process's.
         file_size: bytes that no file may outgrow, as on a full disk; no limit if not given.
+        cwd: where it runs; here if not given.
+        code: Python code that runs instead.
     """
 
-    def __init__(self, *arguments, environment=None, file_size=None):
+    def __init__(self, *arguments, environment=None, file_size=None, cwd=None, code=None):
         self._folder = tempfile.TemporaryDirectory()
         self._process = _FORKED.Process(
             target=_main,
-            args=(list(map(str, arguments)), self._folder.name, os.getcwd(), environment or {}, file_size),
+            args=(list(map(str, arguments)), self._folder.name, cwd or os.getcwd(), environment or {}, file_size, code),
         )
         self._process.start()
 
@@ -58,13 +68,16 @@ class Command:
         return [(pathlib.Path(self._folder.name) / name).read_text() for name in ("stdout", "stderr")]
 
 
-def _main(arguments, folder, cwd, environment, file_size):
+def _main(arguments, folder, cwd, environment, file_size, code):
     os.chdir(cwd)
     os.environ.update(environment)
     for number, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(f"{folder}/{name}", os.O_CREAT | os.O_WRONLY | os.O_APPEND), number)
     if file_size:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
+    if code is not None:
+        sys.argv = ["-c", *arguments]
+        return exec(compile(code, "<code>", "exec"), {"__name__": "__main__"})
     from alexnet_tf.cli.main import main
 
     sys.argv = ["alexnet-tf", *arguments]

@@ -11,6 +11,7 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import serving_app  # noqa: E402
+import slow_tests  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from alexnet_tf.exporting.export import export  # noqa: E402
@@ -18,6 +19,12 @@ from alexnet_tf.exporting.export import export  # noqa: E402
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
+
+
+def pytest_collection_modifyitems(items):
+    """Marks slow tests as such."""
+    for item in filter(slow_tests.is_slow, items):
+        item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)
@@ -28,12 +35,21 @@ def seeds():
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory):
     """The export of a narrow network, for programs that do not use this package, and the network itself."""
-    keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(0)  # The same network in each of pytest's processes.
     predictor = helpers.narrow_predictor("paper")
     images = np.random.default_rng(0).integers(0, 256, (4, 67, 67, 3)).astype(np.uint8)
-    out = tmp_path_factory.mktemp("export") / "out"
-    export(predictor, out, ["saved_model", "tflite", "onnx"], images=images)
-    return out, predictor
+    formats = ["saved_model", "tflite", "onnx"]
+    made = helpers.made_once(
+        tmp_path_factory, "export", lambda root: export(predictor, root / "out", formats, images=images)
+    )
+    return made / "out", predictor
+
+
+@pytest.fixture(scope="session")
+def dataset_name(tmp_path_factory):
+    """The name of a dataset of two classes, for runs that do not depend on how images are stored."""
+    made = helpers.made_once(tmp_path_factory, "dark_and_light", helpers.prepared_dark_and_light)
+    return f"records:{made / 'records'}"
 
 
 @pytest.fixture(scope="session")

@@ -2,13 +2,20 @@
 
 import io
 import json
+import os
 import pathlib
+import sys
 import tarfile
+import time
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from alexnet_tf.data import shapes
+from alexnet_tf.data.datasets import open_dataset
+from alexnet_tf.data.prepare import prepare
+from alexnet_tf.data.prepare_options import PrepareOptions
 from alexnet_tf.inference.keras_predictor import KerasPredictor
 from alexnet_tf.inference.predictor import InputPreprocessing
 from alexnet_tf.models.builder import AlexNet
@@ -18,6 +25,36 @@ from alexnet_tf.training.loop import Options
 
 # How most tests train: what TensorBoard shows of layers takes longer than their few steps.
 UNWATCHED = Options("none", layer_summaries_every=0)
+
+
+def requires(tool, why):
+    """The mark of tests that need a tool: without it they are skipped, but not in CI, which installs it (on Linux)."""
+    in_ci = sys.platform == "linux" and bool(os.environ.get("CI"))
+    return pytest.mark.skipif(not tool and not in_ci, reason=why)
+
+
+def made_once(tmp_path_factory, name, make):
+    """A directory that one of pytest's processes makes for all of them.
+
+    Args:
+        tmp_path_factory: pytest's fixture.
+        name: of the directory.
+        make: fills the directory; called in one process.
+    """
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    made, begun = root / name, root / f"{name}.begun"
+    try:
+        begun.mkdir()
+    except FileExistsError:
+        deadline = time.monotonic() + 300
+        while not made.exists():
+            assert time.monotonic() < deadline, f"another process did not finish {made}"
+            time.sleep(0.05)
+    else:
+        make(begun)
+        begun.rename(made)
+    return made
 
 
 def figures(count, side):
@@ -154,6 +191,17 @@ def dark_and_light(root):
                 data = tf.io.encode_png(pixels.astype(np.uint8)).numpy()
                 (root / split / name / f"{i}.png").write_bytes(data)
     return root
+
+
+def prepared_dark_and_light(root):
+    """The same images as a prepared dataset of raw pixels, in `root / "records"`; returns its name for `open_dataset`.
+
+    Reading it begins in a tenth of the time that image files take, which is longer than the runs of most tests.
+    """
+    folder = dark_and_light(root / "files")
+    options = PrepareOptions(size=76, format="raw")
+    prepare(open_dataset(f"folder:{folder}"), root / "records", options, workers=1)
+    return f"records:{root / 'records'}"
 
 
 def journal(workdir, kind="train"):

@@ -154,10 +154,9 @@ def weights(scratch):
 def runs(scratch):
     """The second half of a run with two validations, to its end."""
     scratch = pathlib.Path(scratch)
-    folder = helpers.dark_and_light(scratch / "set")
     recipe = get_recipe(
-        "demo", dataset=f"folder:{folder}", width=1 / 16, image_size=67, batch_size=8, statistics_examples=8,
-        dropout=0.5, learning_rate=1e-4, steps=4, evaluate_every=2,
+        "demo", dataset=helpers.prepared_dark_and_light(scratch / "set"), width=1 / 16, image_size=67, batch_size=8,
+        statistics_examples=8, dropout=0.5, learning_rate=1e-4, steps=4, evaluate_every=2,
     )  # fmt: skip
     template, unbroken = scratch / "template", scratch / "unbroken"
     train_and_evaluate(dataclasses.replace(recipe, steps=2), template / "run", OPTIONS)

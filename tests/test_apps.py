@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 
+import helpers
 import numpy as np
 import pytest
 
@@ -56,9 +57,8 @@ def test_a_tflite_file_of_another_program_is_one_line(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    not (shutil.which("make") and shutil.which("cc")),
-    reason="no C compiler here; pip has none, and make apps insists on one",
+@helpers.requires(
+    shutil.which("make") and shutil.which("cc"), "no C compiler here; pip has none, and make apps insists on one"
 )
 def test_c(exported, photos, tmp_path):
     out, predictor = exported

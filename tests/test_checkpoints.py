@@ -26,11 +26,10 @@ ONE = Options("none", layer_summaries_every=0, checkpoint_minutes=0)
 
 
 @pytest.fixture(scope="module")
-def recipe(tmp_path_factory):
+def recipe(dataset_name):
     """A run whose rate hangs on the plateau's count, so that a lost or repeated validation shows."""
-    folder = helpers.dark_and_light(tmp_path_factory.mktemp("data") / "set")
     return get_recipe(
-        "paper", dataset=f"folder:{folder}", width=1 / 16, image_size=67, batch_size=8, statistics_examples=16,
+        "paper", dataset=dataset_name, width=1 / 16, image_size=67, batch_size=8, statistics_examples=16,
         initialization="he", learning_rate=1e-4, steps=12, evaluate_every=4, patience=1,
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 import tensorflow as tf
 import torch
-from commands import run
+from commands import python, run
 from helpers import channels_first, enliven, state_dict
 
 from alexnet_tf.cli import common
@@ -66,7 +66,7 @@ FAILING = "from alexnet_tf.cli import common\ndef main(argv):\n    {}\ncommon.ru
     ],
 )
 def test_mistakes_and_bugs_are_told_apart(statement, code, message):
-    done = subprocess.run([sys.executable, "-c", FAILING.format(statement)], capture_output=True, text=True)
+    done = python(FAILING.format(statement))
     assert done.returncode == code and message in done.stderr
     assert ("Traceback" in done.stderr) == (code == 70)
     assert done.stderr.startswith("error: ") == (code == 1)

@@ -80,6 +80,7 @@ def _original_rate(name, step):
     return RATE / 10 if epoch >= 4 else RATE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset, rate", [("paper", _paper_rate), ("original", _original_rate)])
 def test_losses(preset, rate):
     original = preset == "original"
@@ -101,6 +102,15 @@ def test_losses(preset, rate):
     optimizer = build_optimizer(recipe)
     optimizer.build(model.trainable_variables)
     paths = [variable.path for variable in model.trainable_variables]
+
+    @tf.function(autograph=False)
+    def update(batch, labels):
+        with tf.GradientTape() as tape:
+            logits = model(batch, training=True)
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+        optimizer.apply(tape.gradient(loss, [v.value for v in model.trainable_variables]), model.trainable_variables)
+        return loss
+
     velocities = {name: torch.zeros_like(weight) for name, weight in theirs.named_parameters()}
     # Pixels this large would make the first layer so quick that rounding grows into another path.
     images = (figures(IMAGES, side).astype(np.float32) - 127) / 16
@@ -114,11 +124,7 @@ def test_losses(preset, rate):
         rates = variable_rates(recipe, paths, factor, step // STEPS_PER_EPOCH)
         optimizer.learning_rate = recipe.learning_rate
         optimizer.multipliers.assign(np.array(rates, np.float32) / recipe.learning_rate)
-        with tf.GradientTape() as tape:
-            logits = model(batch, training=True)
-            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
-        optimizer.apply(tape.gradient(loss, [v.value for v in model.trainable_variables]), model.trainable_variables)
-        actual.append(float(loss))
+        actual.append(float(update(batch, labels)))
 
         inputs = torch.from_numpy(np.ascontiguousarray(batch.transpose(0, 3, 1, 2)))
         theirs.zero_grad()

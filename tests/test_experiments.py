@@ -4,7 +4,6 @@ import dataclasses
 import json
 
 import commands
-import helpers
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -120,12 +119,11 @@ def test_two_standard_errors_by_hand():
 
 
 @pytest.fixture
-def tiny(tmp_path):
+def tiny(dataset_name, tmp_path):
     """From a name and fields to the `Plan` of an experiment of a few steps on two classes, in `tmp_path / "out"`."""
-    folder = f"folder:{helpers.dark_and_light(tmp_path / 'set')}"
 
     def plan(name, settings=None, **fields):
-        small = {"width": 1 / 16, "image_size": 67, "batch_size": 8, "statistics_examples": 8, "dataset": folder}
+        small = {"width": 1 / 16, "image_size": 67, "batch_size": 8, "statistics_examples": 8, "dataset": dataset_name}
         known = get_experiment(name)
         known = dataclasses.replace(
             known, quick={**known.quick, **small, **fields}, quick_settings=settings or known.quick_settings

@@ -1,5 +1,6 @@
 """Exports of a narrow network: the same predictions from every format, or no export."""
 
+import importlib.util
 import io
 import json
 import sys
@@ -212,9 +213,14 @@ def test_missing_quantizer_is_reported_first(tmp_path, monkeypatch):
         export(None, tmp_path / "out", ["tflite_int4"], images=IMAGES)
 
 
+needs_quantizer = helpers.requires(
+    importlib.util.find_spec("ai_edge_quantizer"), "no ai_edge_quantizer here; pip install 'alexnet-tf[int4]'"
+)
+
+
+@needs_quantizer
 @pytest.mark.parametrize("width, blockwise", [(1 / 8, True), (1 / 16, False)])  # fc6 has 32 and 16 inputs.
 def test_int4_has_dense_layers_of_4_bits(width, blockwise):
-    pytest.importorskip("ai_edge_quantizer")
     content = tflite.convert(_wider(width), "tflite_int4")
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     kinds = {model.operatorCodes[op.opcodeIndex].builtinCode: op for op in model.subgraphs[0].operators}
@@ -228,9 +234,9 @@ def test_int4_has_dense_layers_of_4_bits(width, blockwise):
         assert archive.read("labels.txt").decode().split() == list("abcdefghij")
 
 
+@needs_quantizer
 def test_int4_passes_the_parity_check(tmp_path):
     """At a size from which the quantizer stores weights behind the model."""
-    pytest.importorskip("ai_edge_quantizer")
     (row,) = export(_wider(1 / 4), tmp_path / "out", ["tflite_int4"], images=helpers.figures(4, 67))
     assert row.relative_error < 0.4 and verify(tmp_path / "out")[0].passed
     assert open_export(tmp_path / "out" / "model_int4.tflite").class_names == tuple("abcdefghij")

@@ -32,10 +32,10 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run(folder, tmp_path_factory):
+def run(dataset_name, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("run")
     narrow = {"width": 1 / 16, "image_size": 67, "statistics_examples": 8}
-    train_and_evaluate(get_recipe("demo", dataset=f"folder:{folder}", steps=1, **narrow), workdir, helpers.UNWATCHED)
+    train_and_evaluate(get_recipe("demo", dataset=dataset_name, steps=1, **narrow), workdir, helpers.UNWATCHED)
     return workdir
 
 

@@ -2,13 +2,12 @@
 
 import itertools
 import json
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from commands import python
 from helpers import UNWATCHED, dark_and_light
 from matplotlib.axis import Tick
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -60,8 +59,8 @@ class Fake(Predictor):
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
-    return open_dataset(f"folder:{dark_and_light(tmp_path_factory.mktemp('images') / 'set')}")
+def dataset(dataset_name):
+    return open_dataset(dataset_name)
 
 
 def _assert_no_text_overlaps(figure):
@@ -385,18 +384,16 @@ for arguments in json.loads(sys.argv[1]):
 
 def _draw(folder, *commands):
     """Runs commands in one new process; returns the exit code and stderr of each."""
-    done = subprocess.run(
-        [sys.executable, "-c", DRIVER, json.dumps(commands)], capture_output=True, text=True, timeout=300, cwd=folder
-    )
+    done = python(DRIVER, json.dumps(commands), cwd=folder)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
 
 
 @pytest.mark.slow
-def test_the_command(tmp_path):
+def test_the_command(dataset_name, tmp_path):
     images = dark_and_light(tmp_path / "set")
     recipe = get_recipe(
-        "demo", dataset=f"folder:{images}", width=0.0625, image_size=67, steps=2, batch_size=4, statistics_examples=8
+        "demo", dataset=dataset_name, width=0.0625, image_size=67, steps=2, batch_size=4, statistics_examples=8
     )
     train_and_evaluate(recipe, tmp_path / "run", UNWATCHED)
     keras.backend.clear_session()

@@ -33,10 +33,10 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def source(folder, tmp_path_factory):
+def source(dataset_name, tmp_path_factory):
     """A run of two classes, so that its head would fit, too; batch normalization has most that can go wrong."""
     workdir = tmp_path_factory.mktemp("source") / "run"
-    recipe = get_recipe("demo", dataset=folder, preset="bn", statistics_examples=16, **NARROW, **SMALL)
+    recipe = get_recipe("demo", dataset=dataset_name, preset="bn", statistics_examples=16, **NARROW, **SMALL)
     train_and_evaluate(recipe, workdir, helpers.UNWATCHED)
     return workdir
 
@@ -142,7 +142,7 @@ def test_weights_of_a_file(folder, tmp_path, capsys):
     assert "warning: fc7 keeps its weights above fc6, which starts fresh: " in said
 
 
-def test_every_reinitialized_layer_learns_at_the_last_layers_rate(folder, tmp_path, capsys, monkeypatch):
+def test_every_reinitialized_layer_learns_at_the_last_layers_rate(dataset_name, tmp_path, capsys, monkeypatch):
     preset = get_recipe("demo", preset="caffe", **NARROW).network
     model = helpers.enliven(AlexNet(preset, input_shape=(67, 67, 3), classes=2))
     arrays = helpers.channels_first(model)
@@ -159,7 +159,7 @@ def test_every_reinitialized_layer_learns_at_the_last_layers_rate(folder, tmp_pa
 
     monkeypatch.setattr("alexnet_tf.training.state.variable_rates", recorded)
     recipe = get_recipe(
-        "finetune", dataset=folder, preset="caffe", weights=str(tmp_path / "some.caffemodel"), **NARROW, **SMALL
+        "finetune", dataset=dataset_name, preset="caffe", weights=str(tmp_path / "some.caffemodel"), **NARROW, **SMALL
     )
     with monkeypatch.context() as patch:
         patch.setattr(Stop, "__init__", stopped)

@@ -128,11 +128,10 @@ def test_weights_that_are_not_finite_are_named(tmp_path, value):
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
+def root(dataset_name, tmp_path_factory):
     """A run in `run`, and its export in `out`."""
     root = tmp_path_factory.mktemp("hostile")
-    folder = helpers.dark_and_light(root / "set")
-    recipe = get_recipe("demo", dataset=f"folder:{folder}", steps=1, width=1 / 16, image_size=67, statistics_examples=8)
+    recipe = get_recipe("demo", dataset=dataset_name, steps=1, width=1 / 16, image_size=67, statistics_examples=8)
     train_and_evaluate(recipe, root / "run", helpers.UNWATCHED)
     export(load_run(root / "run").predictor(), root / "out", ["saved_model", "tflite", "onnx"], images=IMAGES)
     return root
@@ -288,8 +287,8 @@ sys.exit(main())
 """
 
 
-def test_labeling_without_a_temporary_directory(root):
-    photo = root / "set" / "val" / "dark" / "0.png"
+def test_labeling_without_a_temporary_directory(root, photos):
+    photo = photos[0]
     arguments = ("predict", f"--model={root / 'out' / 'model.tflite'}", "--top=1", str(photo))
     command = [sys.executable, "-c", NO_TEMPORARY_DIRECTORY, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

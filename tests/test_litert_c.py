@@ -20,8 +20,8 @@ HAS_STB = any(pathlib.Path(root, "stb/stb_image.h").is_file() for root in ("/usr
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not COMPILES, reason="no C compiler here; pip has none, and make apps insists on one"),
-    pytest.mark.skipif(not HAS_STB, reason="no stb_image.h here; make apps installs it"),
+    helpers.requires(COMPILES, "no C compiler here; pip has none, and make apps insists on one"),
+    helpers.requires(HAS_STB, "no stb_image.h here; make apps installs it"),
 ]
 
 

@@ -114,6 +114,7 @@ TABLE = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "preset, side, weights", [("paper", 227, 60_965_224), ("original", 224, 60_965_224), ("one_tower", 227, 62_378_344)]
 )
@@ -128,6 +129,7 @@ def test_full_size(preset, side, weights):
             assert layer.count_params() == count, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "preset, side, weights",
     [
@@ -181,6 +183,7 @@ def test_without_top_and_lenet():
     assert AlexNet(LENET5, classes=10).count_params() == 61_706
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", [*PRESETS.values(), LENET5], ids=lambda preset: preset.name)
 def test_counts_are_those_of_the_built_network(preset):
     model = AlexNet(preset, classes=preset.classifier.units)

@@ -92,8 +92,8 @@ def run(tmp_path_factory):
     folder = helpers.dark_and_light(tmp_path_factory.mktemp("data") / "photos")
     workdir = tmp_path_factory.mktemp("run") / "run"
     done = commands.run(
-        "train", "--recipe=demo", f"--dataset=folder:{folder}", f"--workdir={workdir}", "--image_size=67",
-        "--batch_size=8", "--steps=2",
+        "train", "--recipe=demo", f"--dataset=folder:{folder}", f"--workdir={workdir}", "--width=0.0625",
+        "--image_size=67", "--batch_size=8", "--steps=2",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return workdir, folder

@@ -1,9 +1,6 @@
 """Half precision: the loss scale, and training that ends where float32's does."""
 
-import pathlib
-import subprocess
-import sys
-
+import commands
 import helpers
 import keras
 import numpy as np
@@ -20,10 +17,9 @@ NARROW = {"width": 1 / 16, "image_size": 67, "batch_size": 8, "statistics_exampl
 
 
 @pytest.mark.parametrize("name", PRECISIONS)
-def test_trains_as_in_float32(tmp_path, name):
-    folder = helpers.dark_and_light(tmp_path / "set")
+def test_trains_as_in_float32(dataset_name, tmp_path, name):
     recipe = get_recipe(
-        "demo", dataset=f"folder:{folder}", precision=name, steps=60, learning_rate=1e-3, evaluate_every=60, **NARROW
+        "demo", dataset=dataset_name, precision=name, steps=60, learning_rate=1e-3, evaluate_every=60, **NARROW
     )
     result = train_and_evaluate(recipe, tmp_path / "run", helpers.UNWATCHED)
     rows = list(helpers.journal(tmp_path / "run").values())
@@ -89,16 +85,13 @@ assert not any(g.numpy() for g in strategy.experimental_local_results(good)), go
 assert scale.scale.numpy() == 2**14
 
 narrow = {"width": 0.0625, "image_size": 67, "batch_size": 8, "steps": 20, "statistics_examples": 8}
-recipe = get_recipe("demo", precision="mixed_float16", **narrow)
+recipe = get_recipe("demo", dataset=sys.argv[2], precision="mixed_float16", **narrow)
 print(train_and_evaluate(recipe, sys.argv[1], Options("mirrored", layer_summaries_every=0, steps_per_call=4)).loss)
 """
 
 
-def test_replicas_skip_a_step_together(tmp_path):
+def test_replicas_skip_a_step_together(dataset_name, tmp_path):
     # In a process of its own: TensorFlow's collectives remember the sizes of the strategies before.
-    tests = pathlib.Path(__file__).parent
-    done = subprocess.run(
-        [sys.executable, "-c", _TWO_REPLICAS, tmp_path], cwd=tests, capture_output=True, text=True, timeout=300
-    )
+    done = commands.python(_TWO_REPLICAS, tmp_path, dataset_name)
     assert done.returncode == 0, done.stderr
     assert np.isfinite(float(done.stdout))

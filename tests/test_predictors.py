@@ -18,11 +18,11 @@ from alexnet_tf.training.loop import train_and_evaluate
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    """A run in `run`, its export in `out`, and its dataset in `set`."""
+def root(dataset_name, tmp_path_factory):
+    """A run in `run`, its export in `out`, and the images of its dataset in `set`."""
     root = tmp_path_factory.mktemp("predictors")
-    folder = helpers.dark_and_light(root / "set")
-    recipe = get_recipe("demo", dataset=f"folder:{folder}", steps=2, width=1 / 16, image_size=67, statistics_examples=8)
+    helpers.dark_and_light(root / "set")
+    recipe = get_recipe("demo", dataset=dataset_name, steps=2, width=1 / 16, image_size=67, statistics_examples=8)
     train_and_evaluate(recipe, root / "run", helpers.UNWATCHED)
     run = load_run(root / "run")
     export(run.predictor(), root / "out", ["saved_model", "tflite", "onnx"], images=run.images("validation", 4))

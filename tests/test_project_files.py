@@ -28,3 +28,8 @@ def test_the_image_gets_every_file_that_it_is_built_from():
 def test_workflows_name_tests_that_exist():
     named = re.findall(r"tests/\w+\.py", _read(".github/workflows/ci.yml"))
     assert named and all((ROOT / name).is_file() for name in named)
+
+
+def test_the_readme_names_the_oldest_versions():
+    floors = dict(re.findall(r"^(tensorflow|keras)>=([\d.]+),<\d+$", _read("requirements-inference.txt"), re.M))
+    assert f"TensorFlow ({floors['tensorflow']} or newer) and Keras ({floors['keras']} or newer)" in _read("README.md")

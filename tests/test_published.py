@@ -12,6 +12,8 @@ from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.precision import policy
 from alexnet_tf.models.pretrained.imagenet import preprocess_input
 
+pytestmark = pytest.mark.slow
+
 # Kernel size, filters, stride, padding, groups.
 _CONVOLUTIONS = {
     "conv1": (11, 96, 4, 0, 1), "conv2": (5, 256, 1, 2, 2), "conv3": (3, 384, 1, 1, 1), "conv4": (3, 384, 1, 1, 2),

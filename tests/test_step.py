@@ -1,9 +1,8 @@
 """The compiled step: how many a call, what it minimises, XLA."""
 
 import dataclasses
-import subprocess
-import sys
 
+import commands
 import helpers
 import keras
 import numpy as np
@@ -18,10 +17,9 @@ from alexnet_tf.training.step import TrainStep
 
 
 @pytest.fixture(scope="module")
-def recipe(tmp_path_factory):
-    folder = helpers.dark_and_light(tmp_path_factory.mktemp("data") / "set")
+def recipe(dataset_name):
     return get_recipe(
-        "demo", dataset=f"folder:{folder}", width=1 / 16, image_size=67, batch_size=8, statistics_examples=16,
+        "demo", dataset=dataset_name, width=1 / 16, image_size=67, batch_size=8, statistics_examples=16,
         optimizer="paper_sgd", learning_rate=1e-3, dropout=0.5, steps=21, evaluate_every=11, schedule="cosine",
     )  # fmt: skip
 
@@ -88,7 +86,8 @@ def test_deterministic_kernels_are_turned_on_and_train(recipe, tmp_path):
         "alexnet_tf.train_and_evaluate(recipe, sys.argv[1] + '/run', Options('none', deterministic=True))\n"
         "assert config.is_op_determinism_enabled()\n"
     )
-    subprocess.run([sys.executable, "-c", code, tmp_path], check=True, timeout=300)
+    done = commands.python(code, tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 def test_time_is_divided_into_input_and_compute(one_a_call):

@@ -55,10 +55,9 @@ def _picture(events, tag, step):
 
 
 @pytest.fixture(scope="module")
-def recipe(tmp_path_factory):
-    folder = helpers.dark_and_light(tmp_path_factory.mktemp("data") / "set")
+def recipe(dataset_name):
     return get_recipe(
-        "demo", dataset=f"folder:{folder}", width=1 / 16, image_size=67, batch_size=8, statistics_examples=16,
+        "demo", dataset=dataset_name, width=1 / 16, image_size=67, batch_size=8, statistics_examples=16,
         steps=4, evaluate_every=4, learning_rate=1e-4, dropout=0.5, color_noise=True,
     )  # fmt: skip
 

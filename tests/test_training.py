@@ -2,11 +2,9 @@
 
 import dataclasses
 import json
-import pathlib
 import signal
-import subprocess
-import sys
 
+import commands
 import helpers
 import numpy as np
 import pytest
@@ -58,10 +56,10 @@ def test_learns_and_leaves_a_run(folder, tmp_path):
 
 
 @pytest.mark.parametrize("optimizer", ["paper_sgd", "adam"])
-def test_two_replicas_give_the_losses_of_one_device(folder, tmp_path, optimizer):
+def test_two_replicas_give_the_losses_of_one_device(dataset_name, tmp_path, optimizer):
     # A batch that does not divide, and a rate at which losses stay near ln 2, where float32 has relative accuracy.
     fields = {**NARROW, "batch_size": 7, "learning_rate": 1e-5, "optimizer": optimizer, "color_noise": True}
-    recipe = get_recipe("demo", dataset=folder, steps=50, evaluate_every=25, **fields)
+    recipe = get_recipe("demo", dataset=dataset_name, steps=50, evaluate_every=25, **fields)
     losses = {}
     for strategy in ("none", "mirrored"):
         train_and_evaluate(recipe, tmp_path / strategy, Options(strategy, layer_summaries_every=0, log_every=1))
@@ -82,25 +80,22 @@ from alexnet_tf.runs.recipes import get_recipe
 from alexnet_tf.runs.run import load_run
 
 narrow = {"width": 0.0625, "image_size": 67, "batch_size": 8, "steps": 4, "statistics_examples": 8}
-recipe = get_recipe("demo", preset="bn", initialization="preset", **narrow)
+recipe = get_recipe("demo", dataset=sys.argv[2], preset="bn", initialization="preset", **narrow)
 for strategy in ("none", "mirrored"):
     print(train_and_evaluate(recipe, f"{sys.argv[1]}/{strategy}", Options(strategy, layer_summaries_every=0)).loss)
 """
 
 
-def test_batch_normalization_is_over_the_global_batch(tmp_path):
+def test_batch_normalization_is_over_the_global_batch(dataset_name, tmp_path):
     # In a process of its own: TensorFlow's collectives remember the sizes of the strategies before.
-    tests = pathlib.Path(__file__).parent
-    done = subprocess.run(
-        [sys.executable, "-c", _BOTH_STRATEGIES, tmp_path], cwd=tests, capture_output=True, text=True, timeout=300
-    )
+    done = commands.python(_BOTH_STRATEGIES, tmp_path, dataset_name)
     assert done.returncode == 0, done.stderr
     one, two = map(float, done.stdout.split())
     assert two == pytest.approx(one, rel=1e-5)
 
 
-def test_a_resumed_run_equals_an_unbroken_one(folder, tmp_path):
-    recipe = get_recipe("original", dataset=folder, steps=12, evaluate_every=4, **NARROW)
+def test_a_resumed_run_equals_an_unbroken_one(dataset_name, tmp_path):
+    recipe = get_recipe("original", dataset=dataset_name, steps=12, evaluate_every=4, **NARROW)
     train_and_evaluate(recipe, tmp_path / "unbroken", helpers.UNWATCHED)
     train_and_evaluate(dataclasses.replace(recipe, steps=4), tmp_path / "resumed", helpers.UNWATCHED)
     train_and_evaluate(recipe, tmp_path / "resumed", helpers.UNWATCHED)
@@ -115,8 +110,8 @@ def test_tiny_epochs_are_validated_after_fifty_steps(examples, interval):
     assert dataclasses.replace(recipe, evaluate_every=3).validation_interval(examples) == 3
 
 
-def test_another_run_is_refused(folder, tmp_path):
-    recipe = get_recipe("demo", dataset=folder, steps=1, **NARROW)
+def test_another_run_is_refused(dataset_name, tmp_path):
+    recipe = get_recipe("demo", dataset=dataset_name, steps=1, **NARROW)
     train_and_evaluate(recipe, tmp_path / "run", helpers.UNWATCHED)
     with pytest.raises(ValueError, match="the same run, .* differs in preset: saved 'paper', requested 'one_tower'"):
         train_and_evaluate(dataclasses.replace(recipe, preset="one_tower"), tmp_path / "run", helpers.UNWATCHED)
@@ -139,8 +134,8 @@ def _stopped(stop):
     stop.requested, stop.signal = tf.Variable(1.0), signal.SIGINT
 
 
-def test_a_stop_saves_and_the_run_goes_on(folder, tmp_path, monkeypatch):
-    recipe = get_recipe("demo", dataset=folder, steps=4, **NARROW)
+def test_a_stop_saves_and_the_run_goes_on(dataset_name, tmp_path, monkeypatch):
+    recipe = get_recipe("demo", dataset=dataset_name, steps=4, **NARROW)
     with monkeypatch.context() as patch:
         patch.setattr(Stop, "__init__", _stopped)
         with pytest.raises(Interrupted, match="after step 1 of 4") as stopped:
