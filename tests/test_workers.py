@@ -28,15 +28,15 @@ FIELDS = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return helpers.dark_and_light(tmp_path_factory.mktemp("data") / "set")
+    return "folder:" + str(helpers.dark_and_light(tmp_path_factory.mktemp("data") / "set"))
 
 
-def _recipe(folder, steps):
-    return get_recipe("demo", dataset=f"folder:{folder}", steps=steps, **FIELDS)
+def _recipe(dataset, steps):
+    return get_recipe("demo", dataset=dataset, steps=steps, **FIELDS)
 
 
-def _start(folder, workdir, steps, environment, **changed):
-    fields = {**FIELDS, "recipe": "demo", "dataset": f"folder:{folder}", "steps": steps, "log_every": 1, **changed}
+def _start(dataset, workdir, steps, environment, **changed):
+    fields = {**FIELDS, "recipe": "demo", "dataset": dataset, "steps": steps, "log_every": 1, **changed}
     flags = (f"--{name}={value}" for name, value in fields.items())
     return Command("train", f"--workdir={workdir}", "--layer_summaries_every=0", *flags, environment=environment)
 
@@ -56,7 +56,8 @@ def _wait(processes, condition):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [2, 3])
-def test_workers_give_the_losses_of_one_device(folder, tmp_path, workers):
+def test_workers_give_the_losses_of_one_device(request, tmp_path, workers):
+    folder = request.getfixturevalue("folder" if workers == 2 else "dataset_name")
     addresses = free_addresses(workers)
     environments = [environment_of(addresses, index) for index in range(workers)]
     if workers == 2:
@@ -78,11 +79,11 @@ def test_workers_give_the_losses_of_one_device(folder, tmp_path, workers):
 
 
 @pytest.mark.slow
-def test_a_killed_worker_ends_the_other_and_both_go_on(folder, tmp_path):
+def test_a_killed_worker_ends_the_other_and_both_go_on(dataset_name, tmp_path):
     """One worker is killed and one is asked to stop, in turn; the finished weights are those of an unbroken run."""
     addresses = free_addresses(2)
     environments = [environment_of(addresses, index) for index in range(2)]
-    processes = [_start(folder, tmp_path / "two", 80, one, checkpoint_minutes=0) for one in environments]
+    processes = [_start(dataset_name, tmp_path / "two", 80, one, checkpoint_minutes=0) for one in environments]
     _wait(processes, lambda: (tmp_path / "two" / "checkpoints" / "checkpoint").exists())
     processes[1].send_signal(signal.SIGKILL)
     errors = _finish(processes)
@@ -91,25 +92,25 @@ def test_a_killed_worker_ends_the_other_and_both_go_on(folder, tmp_path):
     done = len(helpers.journal(tmp_path / "two"))
     assert 0 < done < 60
     # Asked to stop, one worker takes the other along.
-    processes = [_start(folder, tmp_path / "two", 80, one) for one in environments]
+    processes = [_start(dataset_name, tmp_path / "two", 80, one) for one in environments]
     _wait(processes, lambda: len(helpers.journal(tmp_path / "two")) > done + 5)
     processes[1].send_signal(signal.SIGTERM)
     errors = _finish(processes)
     assert [process.returncode for process in processes] == [143, 143], errors
-    processes = [_start(folder, tmp_path / "two", 80, one) for one in environments]
+    processes = [_start(dataset_name, tmp_path / "two", 80, one) for one in environments]
     errors = _finish(processes)
     assert [process.returncode for process in processes] == [0, 0], errors
-    train_and_evaluate(_recipe(folder, 80), tmp_path / "one", helpers.UNWATCHED)
+    train_and_evaluate(_recipe(dataset_name, 80), tmp_path / "one", helpers.UNWATCHED)
     one, two = (load_run(tmp_path / name).model.get_weights() for name in ("one", "two"))
     for expected, found in zip(one, two, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.slow
-def test_different_recipes_are_named(folder, tmp_path):
+def test_different_recipes_are_named(dataset_name, tmp_path):
     addresses = free_addresses(2)
     processes = [
-        _start(folder, tmp_path / "run", 10, environment_of(addresses, index), momentum=0.9 + index / 16)
+        _start(dataset_name, tmp_path / "run", 10, environment_of(addresses, index), momentum=0.9 + index / 16)
         for index in range(2)
     ]
     errors = _finish(processes, 60)
