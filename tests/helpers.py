@@ -43,17 +43,18 @@ def made_once(tmp_path_factory, name, make):
     """
     root = tmp_path_factory.getbasetemp()
     root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
-    made, begun = root / name, root / f"{name}.begun"
+    made, partial = root / name, root / f"{name}.partial"
     try:
-        begun.mkdir()
+        (root / f"{name}.begun").mkdir()  # It stays, so that no process begins again.
     except FileExistsError:
         deadline = time.monotonic() + 300
         while not made.exists():
             assert time.monotonic() < deadline, f"another process did not finish {made}"
             time.sleep(0.05)
     else:
-        make(begun)
-        begun.rename(made)
+        partial.mkdir()
+        make(partial)
+        partial.rename(made)
     return made
 
 
