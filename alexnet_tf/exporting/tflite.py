@@ -25,7 +25,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "tflite_int4": {},  # Quantized afterwards.
     "tflite_full_int8": {"optimizations": _OPTIMIZED, "supported_ops": _INTEGERS},
 }
-# Spatial normalization stays in float too: in steps of 1/255 of the largest square, most mean squares would be 0.
+# Spatial normalization stays in float too: in steps of 1/255 of the largest square, small mean squares would be 0.
 _SPATIAL_NORMALIZATION = ["PAD", "AVERAGE_POOL_2D", "MUL", "ADD"]
 
 

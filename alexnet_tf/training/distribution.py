@@ -23,7 +23,7 @@ _MAX_TASKS = 64  # Of SLURM on one machine.
 
 
 # What TensorFlow raises after another worker is gone.
-_LOSSES = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
+_WORKER_IS_GONE = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
 
 
 class LostWorkerError(Exception):
@@ -78,7 +78,7 @@ def detecting_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
     """Within the context, TensorFlow's errors after the loss of a worker become `LostWorkerError`."""
     try:
         yield
-    except _LOSSES as error:
+    except _WORKER_IS_GONE as error:
         if strategy.cluster_resolver is None:
             raise
         reason = " ".join(error.message.split())[:200]
@@ -102,7 +102,7 @@ def wait_for_others(strategy: tf.distribute.Strategy, result: pathlib.Path) -> N
 
     try:
         tf.function(count, autograph=False)().numpy()
-    except _LOSSES:
+    except _WORKER_IS_GONE:
         if not result.exists():
             raise
 
