@@ -15,6 +15,9 @@ import slow_tests  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from alexnet_tf.exporting.export import export  # noqa: E402
+from alexnet_tf.runs.recipes import get_recipe  # noqa: E402
+from alexnet_tf.runs.run import load_run  # noqa: E402
+from alexnet_tf.training.loop import train_and_evaluate  # noqa: E402
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
@@ -46,10 +49,34 @@ def exported(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def dataset_name(tmp_path_factory):
-    """The name of a dataset of two classes, for runs that do not depend on how images are stored."""
-    made = helpers.made_once(tmp_path_factory, "dark_and_light", helpers.prepared_dark_and_light)
-    return f"records:{made / 'records'}"
+def dark_and_light(tmp_path_factory):
+    """A dataset of two classes: its image files in `files`, and prepared in `records`. Not to be changed."""
+    return helpers.made_once(tmp_path_factory, "dark_and_light", helpers.prepared_dark_and_light)
+
+
+@pytest.fixture(scope="session")
+def dataset_name(dark_and_light):
+    """Its name, for runs that do not depend on how images are stored."""
+    return f"records:{dark_and_light / 'records'}"
+
+
+@pytest.fixture(scope="session")
+def run_and_export(dataset_name, tmp_path_factory):
+    """A directory with a run of two steps on that dataset in `run`, and its export in `out`. Not to be changed."""
+    return helpers.made_once(tmp_path_factory, "run_and_export", lambda root: _train_and_export(dataset_name, root))
+
+
+def _train_and_export(dataset, root):
+    recipe = get_recipe("demo", dataset=dataset, steps=2, width=1 / 16, image_size=67, statistics_examples=8)
+    train_and_evaluate(recipe, root / "run", helpers.UNWATCHED)
+    run = load_run(root / "run")
+    export(run.predictor(), root / "out", ["saved_model", "tflite", "onnx"], images=run.images("validation", 4))
+
+
+@pytest.fixture(scope="session")
+def photo_folder(tmp_path_factory):
+    """A folder of two classes with thirty images each, of different sizes, portrait and landscape."""
+    return helpers.made_once(tmp_path_factory, "photo_folder", helpers.photo_folder)
 
 
 @pytest.fixture(scope="session")

@@ -181,6 +181,14 @@ def noise_jpeg(seed, height=90, width=80):
     return tf.io.encode_jpeg(tf.cast(tf.clip_by_value(pixels, 0, 255), tf.uint8)).numpy()
 
 
+def photo_folder(root):
+    """Writes two classes of thirty images of different sizes, portrait and landscape."""
+    for number in range(60):
+        file = root / "ab"[number % 2] / f"{number:02d}.jpg"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(noise_jpeg(number, 50 + 3 * (number % 7), 60 + 5 * (number % 3)))
+
+
 def dark_and_light(root):
     """A folder of two classes, told apart by their brightness; sizes that do not divide by a batch of 8."""
     rng = np.random.default_rng(0)

@@ -41,6 +41,16 @@ def unbroken(recipe, tmp_path_factory):
     return workdir
 
 
+@pytest.fixture(scope="module")
+def stopped(recipe, tmp_path_factory):
+    """The same run after 4 steps in `4`, and after 8 in `8`."""
+    root = tmp_path_factory.mktemp("stopped")
+    train_and_evaluate(dataclasses.replace(recipe, steps=4), root / "4", ONE)
+    shutil.copytree(root / "4", root / "8")
+    train_and_evaluate(dataclasses.replace(recipe, steps=8), root / "8", ONE)
+    return root
+
+
 def _assert_same(one, other):
     for a, b in zip(*(load_run(workdir).model.get_weights() for workdir in (one, other)), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -51,8 +61,8 @@ def _newest(workdir):
 
 
 @pytest.mark.parametrize("ruin", ["data", "index", "list"])
-def test_a_ruined_newest_checkpoint_is_passed_over(recipe, unbroken, tmp_path, capsys, ruin):
-    train_and_evaluate(dataclasses.replace(recipe, steps=8), tmp_path, ONE)
+def test_a_ruined_newest_checkpoint_is_passed_over(recipe, unbroken, stopped, tmp_path, capsys, ruin):
+    shutil.copytree(stopped / "8", tmp_path, dirs_exist_ok=True)
     newest = _newest(tmp_path)
     file = {
         "data": f"{newest}.data-00000-of-00001",
@@ -66,8 +76,8 @@ def test_a_ruined_newest_checkpoint_is_passed_over(recipe, unbroken, tmp_path, c
     assert (f"unreadable checkpoint {newest}, trying an older one" in capsys.readouterr().err) == (ruin != "list")
 
 
-def test_no_readable_checkpoint_is_refused(recipe, tmp_path):
-    train_and_evaluate(dataclasses.replace(recipe, steps=4), tmp_path, ONE)
+def test_no_readable_checkpoint_is_refused(recipe, stopped, tmp_path):
+    shutil.copytree(stopped / "4", tmp_path, dirs_exist_ok=True)
     for path in checkpoints.candidates(tmp_path / layout.CHECKPOINTS):
         os.truncate(f"{path}.data-00000-of-00001", 10)
     with pytest.raises(ValueError, match="no checkpoint in .* is readable; move them away to start from scratch"):
@@ -158,10 +168,9 @@ def test_too_little_space_is_noticed_before_anything_is_written(state, tmp_path,
     assert len(checkpoints.candidates(tmp_path / layout.CHECKPOINTS)) == 1 and not list(tmp_path.rglob(".partial*"))
 
 
-def test_a_full_disk_keeps_the_last_checkpoint(recipe, unbroken, tmp_path):
+def test_a_full_disk_keeps_the_last_checkpoint(recipe, unbroken, stopped, tmp_path):
     """A limit on the size of files stands for a disk that is full."""
-    workdir, file = tmp_path / "run", tmp_path / "recipe.json"
-    train_and_evaluate(dataclasses.replace(recipe, steps=4), workdir, ONE)
+    workdir, file = shutil.copytree(stopped / "4", tmp_path / "run"), tmp_path / "recipe.json"
     before = _newest(workdir)
     recipe.save(file)
     done = commands.run("train", f"--recipe={file}", f"--workdir={workdir}", file_size=200_000)
@@ -173,8 +182,8 @@ def test_a_full_disk_keeps_the_last_checkpoint(recipe, unbroken, tmp_path):
     _assert_same(unbroken, workdir)
 
 
-def test_a_workdir_that_cannot_be_written_to_any_more(recipe, tmp_path, monkeypatch):
-    train_and_evaluate(dataclasses.replace(recipe, steps=4), tmp_path, ONE)
+def test_a_workdir_that_cannot_be_written_to_any_more(recipe, stopped, tmp_path, monkeypatch):
+    shutil.copytree(stopped / "4", tmp_path, dirs_exist_ok=True)
     folder, aside = tmp_path / layout.CHECKPOINTS, tmp_path / "aside"
     original = checkpoints.Checkpoints.restore
 
@@ -211,8 +220,8 @@ def test_sigterm_while_saving_or_validating(recipe, unbroken, tmp_path, monkeypa
     assert list(helpers.journal(tmp_path, "validation")) == [4, 8, 12]
 
 
-def test_a_loss_that_is_not_finite_ends_the_run(recipe, tmp_path):
-    train_and_evaluate(dataclasses.replace(recipe, steps=4), tmp_path / "run", ONE)
+def test_a_loss_that_is_not_finite_ends_the_run(recipe, stopped, tmp_path):
+    shutil.copytree(stopped / "4", tmp_path / "run")
     text = (tmp_path / "run" / "recipe.json").read_text()
     (tmp_path / "run" / "recipe.json").write_text(text.replace('"learning_rate": 0.0001', '"learning_rate": 1e+30'))
     before = _newest(tmp_path / "run")

@@ -19,23 +19,13 @@ from alexnet_tf.data import datasets, images, pipeline, prepare, prepare_options
 from alexnet_tf.data.statistics import Statistics
 from alexnet_tf.errors import UserError
 
-OPTIONS = prepare_options.PrepareOptions(size=40, shard_size=16)
+OPTIONS = prepare_options.PrepareOptions(size=40, shard_size=24)
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photos")
-    for number in range(40):
-        file = folder / "ab"[number % 2] / f"{number:02d}.jpg"
-        file.parent.mkdir(exist_ok=True)
-        file.write_bytes(helpers.noise_jpeg(number, 50, 60))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def whole(photos, tmp_path_factory):
+def whole(photo_folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("whole") / "set"
-    prepare.prepare(datasets.open_dataset(f"folder:{photos}"), out, OPTIONS)
+    prepare.prepare(datasets.open_dataset(f"folder:{photo_folder}"), out, OPTIONS)
     return out
 
 
@@ -113,16 +103,16 @@ def test_statistics_are_checked(copy, ruin):
         {"splits": {s: {"shards": [{"file": "x", "count": -1}]} for s in ("train", "validation")}},
     ],
 )  # fmt: skip
-def test_the_description_is_checked(photos, copy, change):
+def test_the_description_is_checked(photo_folder, copy, change):
     file = copy / "dataset.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
     message = _message(copy)
     assert message and str(copy) in message and "\n" not in message
     with pytest.raises(UserError, match=re.escape(str(copy))):
-        prepare.prepare(datasets.open_dataset(f"folder:{photos}"), copy, OPTIONS)
+        prepare.prepare(datasets.open_dataset(f"folder:{photo_folder}"), copy, OPTIONS)
 
 
-@pytest.mark.parametrize("data", [b"", b"text", np.zeros(7, np.int32), np.full(36, 9, np.int32), np.zeros(36), {}])
+@pytest.mark.parametrize("data", [b"", b"text", np.zeros(7, np.int32), np.full(54, 9, np.int32), np.zeros(54), {}])
 def test_labels_are_checked(copy, data):
     file = copy / "train.npy"
     if isinstance(data, bytes):
@@ -132,7 +122,7 @@ def test_labels_are_checked(copy, data):
     assert str(file) in _message(copy)
 
 
-@pytest.mark.parametrize("data", [b"one\n", b"\xff\xfe\n" * 36])
+@pytest.mark.parametrize("data", [b"one\n", b"\xff\xfe\n" * 54])
 def test_names_are_checked(copy, data):
     (copy / "train.txt").write_bytes(data)
     assert "train.txt" in _message(copy)
@@ -140,21 +130,21 @@ def test_names_are_checked(copy, data):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["jpeg", "raw"])
-def test_prepare_on_a_full_disk_is_one_line_and_resumes(photos, tmp_path, form):
+def test_prepare_on_a_full_disk_is_one_line_and_resumes(photo_folder, tmp_path, form):
     out = tmp_path / "set"
-    flags = [f"--dataset=folder:{photos}", f"--out={out}", "--size=76", "--shard_size=30", f"--format={form}"]
+    flags = [f"--dataset=folder:{photo_folder}", f"--out={out}", "--size=76", "--shard_size=30", f"--format={form}"]
     done = commands.run("prepare", *flags, file_size=40_000)
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
     last = done.stderr.splitlines()[-1]
     assert last.startswith("error: ") and "cannot be written" in last and not list(out.glob("train-*"))
     done = commands.run("prepare", *flags)
     assert done.returncode == 0, done.stderr
-    assert datasets.open_dataset(f"records:{out}").train.count == 36
+    assert datasets.open_dataset(f"records:{out}").train.count == 54
 
 
-def test_more_shards_than_open_files(photos, tmp_path):
+def test_more_shards_than_open_files(photo_folder, tmp_path):
     options = prepare_options.PrepareOptions(size=40, shard_size=1)
-    prepare.prepare(datasets.open_dataset(f"folder:{photos}"), tmp_path / "set", options)
+    prepare.prepare(datasets.open_dataset(f"folder:{photo_folder}"), tmp_path / "set", options)
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         few = len(os.listdir("/proc/self/fd")) + 20

@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import json
+import shutil
 import sys
 import zipfile
 
@@ -21,7 +22,7 @@ from alexnet_tf.data import images
 from alexnet_tf.data.file_crop import crop_from_file
 from alexnet_tf.data.images import ResizeCrop
 from alexnet_tf.errors import UserError
-from alexnet_tf.exporting import saved_model, tflite
+from alexnet_tf.exporting import tflite
 from alexnet_tf.exporting.export import export
 from alexnet_tf.exporting.formats import DEFAULT_FORMATS
 from alexnet_tf.exporting.parity import ParityError
@@ -35,6 +36,7 @@ from alexnet_tf.models.presets import get_preset
 from alexnet_tf.runs.recipes import get_recipe
 from alexnet_tf.runs.run import build_model
 
+FORMATS = (*DEFAULT_FORMATS, "onnx")
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 67, 67, 3)).astype(np.uint8)
 
 
@@ -42,28 +44,45 @@ def _predictor():
     return helpers.narrow_predictor("original")
 
 
-def test_all_formats_give_the_predictions_of_the_network(tmp_path):
-    predictor = _predictor()
-    rows = export(predictor, tmp_path / "out", DEFAULT_FORMATS, images=IMAGES)
-    assert [row.format for row in rows] == list(DEFAULT_FORMATS)
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """The export of `_predictor()` in some formats, and the predictor."""
+    keras.utils.set_random_seed(0)  # The same network in each of pytest's processes.
+    predictor, about = _predictor(), {"top-1 error": "12.34 %"}
+    made = helpers.made_once(
+        tmp_path_factory,
+        "original",
+        lambda root: export(predictor, root / "out", FORMATS, images=IMAGES, ten_views=True, about=about),
+    )
+    return made / "out", predictor
+
+
+@pytest.fixture
+def copied(original, tmp_path):
+    """A copy of that export in `tmp_path / "out"`."""
+    return shutil.copytree(original[0], tmp_path / "out")
+
+
+def test_all_formats_give_the_predictions_of_the_network(original):
+    out, predictor = original
+    assert [row["format"] for row in json.loads((out / "manifest.json").read_text())["parity"]] == list(FORMATS)
     encoded = tf.io.encode_png(np.random.default_rng(1).integers(0, 256, (90, 120, 3)).astype(np.uint8)).numpy()
     expected = predictor.predict(encoded)
     for name, tolerance in (("saved_model", 1e-5), ("model.tflite", 1e-4), ("model_float16.tflite", 2e-2)):
-        found = open_export(tmp_path / "out" / name)
+        found = open_export(out / name)
         assert found.class_names == tuple("abcdefghij")
         np.testing.assert_allclose(found.predict(encoded), expected, atol=tolerance)
-    served = tf.saved_model.load(str(tmp_path / "out" / "saved_model")).signatures["serving_default"]
+    served = tf.saved_model.load(str(out / "saved_model")).signatures["serving_default"]
     answer = served(encoded=tf.constant([encoded]))
     np.testing.assert_allclose(answer["scores"][0], np.sort(expected)[:-6:-1], atol=1e-5)
     assert answer["labels"][0, 0].numpy().decode() == "abcdefghij"[expected.argmax()]
     assert answer["class_ids"][0, 0] == expected.argmax()
-    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+    assert [entry.name for entry in out.parent.iterdir()] == ["out"]
 
 
-def test_onnx_gives_the_predictions_of_the_network(tmp_path):
-    predictor = _predictor()
-    export(predictor, tmp_path / "out", ["onnx"], images=IMAGES)
-    session = onnxruntime.InferenceSession(str(tmp_path / "out" / "model.onnx"))
+def test_onnx_gives_the_predictions_of_the_network(original):
+    out, predictor = original
+    session = onnxruntime.InferenceSession(str(out / "model.onnx"))
     assert session.get_inputs()[0].shape == ["batch", 67, 67, 3]
     metadata = session.get_modelmeta().custom_metadata_map
     assert json.loads(metadata["labels"]) == list("abcdefghij")
@@ -71,11 +90,11 @@ def test_onnx_gives_the_predictions_of_the_network(tmp_path):
     probabilities, logits = session.run(["probabilities", "logits"], {"image": IMAGES})
     np.testing.assert_allclose(probabilities, predictor.probabilities(IMAGES), atol=1e-5)
     np.testing.assert_allclose(tf.nn.softmax(logits), probabilities, atol=1e-5)
-    operations = {node.op_type for node in onnx.load(tmp_path / "out" / "model.onnx").graph.node}
+    operations = {node.op_type for node in onnx.load(out / "model.onnx").graph.node}
     assert "Conv" in operations and not {"LRN", "Pow"} & operations  # Which ONNX Runtime computes slowly.
-    assert verify(tmp_path / "out")[0].same_top1
+    assert all(row.same_top1 for row in verify(out) if row.format == "onnx")
     photo = helpers.noise_jpeg(0, 90, 120)
-    found = open_export(tmp_path / "out" / "model.onnx").predict(photo)
+    found = open_export(out / "model.onnx").predict(photo)
     np.testing.assert_allclose(found, predictor.predict(photo), atol=1e-5)
 
 
@@ -85,10 +104,9 @@ def test_missing_onnx_packages_are_reported_first(tmp_path, monkeypatch):
         export(None, tmp_path / "out", ["onnx"], images=IMAGES)
 
 
-def test_the_ten_views_of_an_export_are_those_of_evaluation(tmp_path):
-    predictor = _predictor()
-    saved_model.write(predictor, tmp_path / "model", ten_views=True)
-    served = tf.saved_model.load(str(tmp_path / "model")).signatures["ten_views"]
+def test_the_ten_views_of_an_export_are_those_of_evaluation(original):
+    out, predictor = original
+    served = tf.saved_model.load(str(out / "saved_model")).signatures["ten_views"]
     photo = helpers.noise_jpeg(0, 90, 120)
     square = crop_from_file(tf.constant(photo), ResizeCrop(76, 76), tf.fill([2], 0.5))
     views = images.ten_views(square[None], 67)[0]
@@ -99,11 +117,10 @@ def test_the_ten_views_of_an_export_are_those_of_evaluation(tmp_path):
     assert answer["labels"][0, 0] == "invalid"
 
 
-def test_an_export_gives_the_inner_layers_of_the_network(tmp_path):
-    predictor = _predictor()
-    saved_model.write(predictor, tmp_path / "model")
-    signatures = tf.saved_model.load(str(tmp_path / "model")).signatures
-    saved = saved_model_pb2.SavedModel.FromString((tmp_path / "model" / "saved_model.pb").read_bytes())
+def test_an_export_gives_the_inner_layers_of_the_network(original):
+    out, predictor = original
+    signatures = tf.saved_model.load(str(out / "saved_model")).signatures
+    saved = saved_model_pb2.SavedModel.FromString((out / "saved_model" / "saved_model.pb").read_bytes())
     functions = saved.meta_graphs[0].graph_def.library.function
     operations = {node.op for function in functions for node in function.node_def}
     assert "Conv2D" in operations and "LRN" not in operations  # Which TensorFlow computes slowly on a CPU.
@@ -115,9 +132,8 @@ def test_an_export_gives_the_inner_layers_of_the_network(tmp_path):
         np.testing.assert_allclose(features[name], expected, rtol=1e-4, atol=1e-5)
 
 
-def test_undecodable_images_are_invalid_and_the_others_are_classified(tmp_path):
-    saved_model.write(_predictor(), tmp_path / "model")
-    served = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_default"]
+def test_undecodable_images_are_invalid_and_the_others_are_classified(original):
+    served = tf.saved_model.load(str(original[0] / "saved_model")).signatures["serving_default"]
     good = [helpers.noise_jpeg(seed, 90, 120) for seed in range(3)]
     alone = served(encoded=tf.constant(good))
     mixed = served(encoded=tf.constant([b"", good[0], good[1][:200], b"text", good[1], good[2], b"\xff\xd8\xff"]))
@@ -132,16 +148,15 @@ def test_undecodable_images_are_invalid_and_the_others_are_classified(tmp_path):
         served(encoded=tf.constant([], tf.string))
 
 
-def test_the_manifest_describes_the_preprocessing_completely(tmp_path):
+def test_the_manifest_describes_the_preprocessing_completely(original):
     """With only NumPy, Pillow and the TFLite runtime, from the manifest."""
     from PIL import Image
 
-    predictor = _predictor()
-    export(predictor, tmp_path / "out", ["saved_model", "tflite"], images=IMAGES)
-    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    interpreter = Interpreter(str(tmp_path / "out" / "model.tflite"))
+    out, _ = original
+    manifest = json.loads((out / "manifest.json").read_text())
+    interpreter = Interpreter(str(out / "model.tflite"))
     interpreter.allocate_tensors()
-    served = tf.saved_model.load(str(tmp_path / "out" / "saved_model")).signatures["serving_default"]
+    served = tf.saved_model.load(str(out / "saved_model")).signatures["serving_default"]
     photos = [helpers.noise_jpeg(seed, 150 + 7 * (seed % 5), 170 + 11 * (seed % 3)) for seed in range(32)]
     for encoded in photos:
         image = Image.open(io.BytesIO(encoded)).convert("RGB")
@@ -160,22 +175,20 @@ def test_the_manifest_describes_the_preprocessing_completely(tmp_path):
         np.testing.assert_allclose(np.sort(answer)[:-6:-1], expected["scores"][0], atol=2e-3)
 
 
-def test_verify_finds_changed_files(tmp_path):
-    export(_predictor(), tmp_path / "out", DEFAULT_FORMATS, images=IMAGES)
-    rows = verify(tmp_path / "out")
-    assert [row.format for row in rows] == list(DEFAULT_FORMATS)
+def test_verify_finds_changed_files(copied, tmp_path):
+    rows = verify(copied)
+    assert [row.format for row in rows] == list(FORMATS)
     assert all(row.passed for row in rows)
-    file = tmp_path / "out" / "model.tflite"
+    file = copied / "model.tflite"
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(UserError, match="unchanged, got changed: 'model.tflite'$"):
-        verify(tmp_path / "out")
+        verify(copied)
     with pytest.raises(ValueError, match="must hold an export: it has no manifest.json"):
         verify(tmp_path)
 
 
-def test_the_model_card_has_the_facts_of_the_run(tmp_path):
-    export(_predictor(), tmp_path / "out", ["tflite"], images=IMAGES, about={"top-1 error": "12.34 %"})
-    card = (tmp_path / "out" / "model_card.md").read_text()
+def test_the_model_card_has_the_facts_of_the_run(original):
+    card = (original[0] / "model_card.md").read_text()
     assert "preset original" in card and "- top-1 error: 12.34 %" in card and "| tflite |" in card
 
 
@@ -257,11 +270,10 @@ def test_full_int8_computes_in_integers():
     assert interpreter.get_input_details()[0]["dtype"] is np.uint8
 
 
-def test_a_broken_conversion_leaves_the_previous_export(tmp_path, monkeypatch):
-    predictor = _predictor()
-    export(predictor, tmp_path / "out", ["tflite"], images=IMAGES)
+def test_a_broken_conversion_leaves_the_previous_export(original, copied, tmp_path, monkeypatch):
+    _, predictor = original
     before = (tmp_path / "out" / "model.tflite").read_bytes()
-    broken = tflite.convert(_predictor(), "tflite")
+    broken = tflite.convert(helpers.narrow_predictor("paper"), "tflite")
     monkeypatch.setattr(tflite, "convert", lambda *_: broken)
     for out in ("out", "new"):
         with pytest.raises(ParityError, match="tflite differs"):
@@ -270,9 +282,8 @@ def test_a_broken_conversion_leaves_the_previous_export(tmp_path, monkeypatch):
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
 
 
-def test_an_export_after_an_interrupted_one(tmp_path):
-    export(_predictor(), tmp_path / "out", ["tflite"], images=IMAGES)
-    (tmp_path / "out").rename(tmp_path / ".out.previous")
+def test_an_export_after_an_interrupted_one(copied, tmp_path):
+    copied.rename(tmp_path / ".out.previous")
     (tmp_path / ".out.partial").mkdir()
     (tmp_path / ".out.partial" / "half.tflite").touch()
     with pytest.raises(ValueError, match="at least one image"):

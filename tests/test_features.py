@@ -5,7 +5,6 @@ import signal
 import time
 
 import commands
-import helpers
 import keras
 import numpy as np
 import pytest
@@ -14,36 +13,23 @@ import tensorflow as tf
 from alexnet_tf.data.datasets import open_dataset
 from alexnet_tf.data.folder import files_split
 from alexnet_tf.errors import UserError
-from alexnet_tf.exporting.export import export
 from alexnet_tf.inference.features import write_features
 from alexnet_tf.inference.keras_predictor import KerasPredictor
 from alexnet_tf.inference.predictor import InputPreprocessing
 from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.presets import get_preset
 from alexnet_tf.runs.opening import open_predictor
-from alexnet_tf.runs.recipes import get_recipe
 from alexnet_tf.runs.run import load_run
-from alexnet_tf.training.loop import train_and_evaluate
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return helpers.dark_and_light(tmp_path_factory.mktemp("set"))
+def folder(dark_and_light):
+    return dark_and_light / "files"
 
 
 @pytest.fixture(scope="module")
-def run(dataset_name, tmp_path_factory):
-    workdir = tmp_path_factory.mktemp("run")
-    narrow = {"width": 1 / 16, "image_size": 67, "statistics_examples": 8}
-    train_and_evaluate(get_recipe("demo", dataset=dataset_name, steps=1, **narrow), workdir, helpers.UNWATCHED)
-    return workdir
-
-
-@pytest.fixture(scope="module")
-def exported(run):
-    found = load_run(run)
-    export(found.predictor(), run / "out", ["saved_model"], images=found.images("validation", 4))
-    return run / "out"
+def run(run_and_export):
+    return run_and_export / "run"
 
 
 def _expected(run, files, layer):
@@ -76,10 +62,10 @@ def test_files_of_a_run(run, folder, tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["found.npz", "text.jpg"]
 
 
-def test_a_dataset_through_an_export(exported, run, folder, tmp_path):
+def test_a_dataset_through_an_export(run_and_export, run, folder, tmp_path):
     dataset = open_dataset(f"folder:{folder}")
     splits, out = {"validation": dataset.validation}, tmp_path / "found.tfrecord"
-    predictor = open_predictor(exported)
+    predictor = open_predictor(run_and_export / "out")
     assert write_features(predictor, "pool5", splits, out, dataset.class_names) == (14, (1, 1, 16), [])
     schema = {"file": (), "label": (), "class": (), "shape": (3,), "features": (16,)}
     kinds = {"file": tf.string, "class": tf.string, "features": tf.float32}

@@ -27,9 +27,7 @@ from alexnet_tf.models.pretrained import h5_layout
 from alexnet_tf.models.pretrained.keras_h5 import read_weights_h5
 from alexnet_tf.models.pretrained.load import read_weights
 from alexnet_tf.runs import layout
-from alexnet_tf.runs.recipes import get_recipe
 from alexnet_tf.runs.run import load_run
-from alexnet_tf.training.loop import train_and_evaluate
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 67, 67, 3)).astype(np.uint8)
 KERNEL = np.arange(16, dtype=np.float32).reshape(2, 2, 2, 2)
@@ -127,19 +125,9 @@ def test_weights_that_are_not_finite_are_named(tmp_path, value):
         read_weights(path)
 
 
-@pytest.fixture(scope="module")
-def root(dataset_name, tmp_path_factory):
-    """A run in `run`, and its export in `out`."""
-    root = tmp_path_factory.mktemp("hostile")
-    recipe = get_recipe("demo", dataset=dataset_name, steps=1, width=1 / 16, image_size=67, statistics_examples=8)
-    train_and_evaluate(recipe, root / "run", helpers.UNWATCHED)
-    export(load_run(root / "run").predictor(), root / "out", ["saved_model", "tflite", "onnx"], images=IMAGES)
-    return root
-
-
-def test_a_checkpoint_that_is_not_finite_is_refused(root, tmp_path):
-    shutil.copytree(root / "run", tmp_path / "run")
-    model = load_run(root / "run").model
+def test_a_checkpoint_that_is_not_finite_is_refused(run_and_export, tmp_path):
+    shutil.copytree(run_and_export / "run", tmp_path / "run")
+    model = load_run(run_and_export / "run").model
     bias = model.get_layer("fc7").bias
     bias.assign(np.full(bias.shape, np.nan, np.float32))
     tf.train.Checkpoint(model=model).write(str(tmp_path / "run" / layout.CHECKPOINTS / "ckpt-9"))
@@ -148,9 +136,9 @@ def test_a_checkpoint_that_is_not_finite_is_refused(root, tmp_path):
 
 
 @pytest.fixture
-def out(root, tmp_path):
+def out(run_and_export, tmp_path):
     """A copy of the export."""
-    return shutil.copytree(root / "out", tmp_path / "out")
+    return shutil.copytree(run_and_export / "out", tmp_path / "out")
 
 
 def _edit(out, change):
@@ -245,9 +233,9 @@ def test_a_renamed_file_beside_its_manifest_is_opened(out):
 
 
 @pytest.mark.parametrize("formats, name", [("saved_model", "out"), ("tflite", "new"), ("onnx", "out")])
-def test_an_export_that_cannot_be_written(root, out, formats, name):
+def test_an_export_that_cannot_be_written(run_and_export, out, formats, name):
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
-    flags = (f"--model={root / 'run'}", f"--out={out.parent / name}", f"--formats={formats}")
+    flags = (f"--model={run_and_export / 'run'}", f"--out={out.parent / name}", f"--formats={formats}")
     done = commands.run("export", *flags, file_size=100_000)
     (line,) = done.stderr.splitlines()
     assert done.returncode == 1 and line.startswith("error: ") and "cannot be written: " in line, done.stderr
@@ -256,9 +244,9 @@ def test_an_export_that_cannot_be_written(root, out, formats, name):
 
 
 @pytest.mark.parametrize("name", ["x.weights.h5", "x.safetensors", "x.onnx"])
-def test_weights_that_cannot_be_written(root, tmp_path, name):
+def test_weights_that_cannot_be_written(run_and_export, tmp_path, name):
     (tmp_path / name).write_text("old")
-    flags = (f"--from={root / 'run'}", f"--out={tmp_path / name}")
+    flags = (f"--from={run_and_export / 'run'}", f"--out={tmp_path / name}")
     done = commands.run("weights", *flags, file_size=50_000)
     assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith("error: "), done.stderr
     assert "cannot be written: " in done.stderr and "Traceback" not in done.stderr
@@ -287,9 +275,9 @@ sys.exit(main())
 """
 
 
-def test_labeling_without_a_temporary_directory(root, photos):
+def test_labeling_without_a_temporary_directory(run_and_export, photos):
     photo = photos[0]
-    arguments = ("predict", f"--model={root / 'out' / 'model.tflite'}", "--top=1", str(photo))
+    arguments = ("predict", f"--model={run_and_export / 'out' / 'model.tflite'}", "--top=1", str(photo))
     command = [sys.executable, "-c", NO_TEMPORARY_DIRECTORY, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and done.stdout.startswith(f"{photo}: "), done.stderr

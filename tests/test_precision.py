@@ -1,5 +1,7 @@
 """Half precision: the loss scale, and training that ends where float32's does."""
 
+import os
+
 import commands
 import helpers
 import keras
@@ -7,17 +9,28 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from alexnet_tf.errors import UserError
 from alexnet_tf.models.precision import PRECISIONS
 from alexnet_tf.runs.recipes import get_recipe
 from alexnet_tf.runs.run import build_model, load_run
-from alexnet_tf.training import loss_scale
+from alexnet_tf.training import half_precision, loss_scale
 from alexnet_tf.training.loop import train_and_evaluate
 
 NARROW = {"width": 1 / 16, "image_size": 67, "batch_size": 8, "statistics_examples": 16}
 
 
+def _skip_if_capped(precision):
+    """Skips a test where ONEDNN_MAX_CPU_ISA keeps oneDNN from what the CPU and TensorFlow could do."""
+    if os.environ.get("ONEDNN_MAX_CPU_ISA"):
+        try:
+            half_precision.check(precision)
+        except UserError as error:
+            pytest.skip(str(error))
+
+
 @pytest.mark.parametrize("name", PRECISIONS)
 def test_trains_as_in_float32(dataset_name, tmp_path, name):
+    _skip_if_capped(name)
     recipe = get_recipe(
         "demo", dataset=dataset_name, precision=name, steps=60, learning_rate=1e-3, evaluate_every=60, **NARROW
     )
@@ -29,6 +42,21 @@ def test_trains_as_in_float32(dataset_name, tmp_path, name):
     run = load_run(tmp_path / "run")
     assert all(layer.compute_dtype == "float32" for layer in run.model.layers)
     assert keras.config.dtype_policy().name == "float32"
+
+
+def test_a_device_without_half_precision_is_refused(tmp_path, monkeypatch):
+    def fail(dtype):
+        raise tf.errors.AbortedError(None, None, "could not create a primitive descriptor\nfor a convolution")
+
+    monkeypatch.setattr(half_precision, "_convolve", fail)
+    recipe = get_recipe("demo", precision="mixed_bfloat16", **NARROW)
+    with pytest.raises(UserError, match="precision must be .*, got mixed_bfloat16: could not create a .* for a"):
+        train_and_evaluate(recipe, tmp_path / "run", helpers.UNWATCHED)
+    assert not (tmp_path / "run").exists()
+    half_precision.check("float32")
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    with pytest.raises(pytest.skip.Exception, match="got mixed_float16"):
+        _skip_if_capped("mixed_float16")
 
 
 def test_half_precision_is_where_it_should_be(tmp_path):
@@ -91,6 +119,7 @@ print(train_and_evaluate(recipe, sys.argv[1], Options("mirrored", layer_summarie
 
 
 def test_replicas_skip_a_step_together(dataset_name, tmp_path):
+    _skip_if_capped("mixed_float16")
     # In a process of its own: TensorFlow's collectives remember the sizes of the strategies before.
     done = commands.python(_TWO_REPLICAS, tmp_path, dataset_name)
     assert done.returncode == 0, done.stderr

@@ -1,7 +1,9 @@
 """Prepared datasets: what is written, also after interruptions, and what training reads."""
 
 import json
+import pathlib
 import random
+import shutil
 import signal
 import time
 
@@ -29,21 +31,19 @@ from alexnet_tf.data.augmentation import Augmentation
 SIZE = 40
 
 
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    """Two classes of thirty images of different sizes, portrait and landscape."""
-    folder = tmp_path_factory.mktemp("photos")
-    for number in range(60):
-        file = folder / "ab"[number % 2] / f"{number:02d}.jpg"
-        file.parent.mkdir(exist_ok=True)
-        file.write_bytes(helpers.noise_jpeg(number, 50 + 3 * (number % 7), 60 + 5 * (number % 3)))
-    return folder
-
-
-def _prepared(photos, out, **form):
-    dataset = datasets.open_dataset(f"folder:{photos}")
+def _prepared(photo_folder, out, **form):
+    """Prepares the folder into `out`; returns the prepared dataset."""
+    dataset = datasets.open_dataset(f"folder:{photo_folder}")
     prepare.prepare(dataset, out, prepare_options.PrepareOptions(**{"size": SIZE, "shard_size": 16, **form}), workers=3)
-    return dataset, datasets.open_dataset(f"records:{out}")
+    return datasets.open_dataset(f"records:{out}")
+
+
+@pytest.fixture(scope="module")
+def sets(photo_folder, tmp_path_factory):
+    """The folder's dataset as it is, and prepared in each format: {"source" or format: dataset}."""
+    out = tmp_path_factory.mktemp("sets")
+    prepared = {form: _prepared(photo_folder, out / form, format=form) for form in description.FORMATS}
+    return {"source": datasets.open_dataset(f"folder:{photo_folder}"), **prepared}
 
 
 def _squares(split, resize_crop=images.ResizeCrop(SIZE, SIZE)):  # noqa: B008
@@ -52,8 +52,8 @@ def _squares(split, resize_crop=images.ResizeCrop(SIZE, SIZE)):  # noqa: B008
     return [np.concatenate([batch[key] for batch in batches])[keep] for key in ("image", "label")]
 
 
-def test_raw_records_equal_their_images(photos, tmp_path):
-    source, prepared = _prepared(photos, tmp_path / "set", format="raw")
+def test_raw_records_equal_their_images(sets):
+    source, prepared = sets["source"], sets["raw"]
     assert prepared.class_names == source.class_names
     for ours, theirs in ((prepared.train, source.train), (prepared.validation, source.validation)):
         for actual, expected in zip(_squares(ours), _squares(theirs), strict=True):
@@ -64,16 +64,15 @@ def test_raw_records_equal_their_images(photos, tmp_path):
         np.testing.assert_array_equal(smaller, images.central_crop(np.stack(expected), 27))
 
 
-def test_jpeg_records_are_close(photos, tmp_path):
-    source, prepared = _prepared(photos, tmp_path / "set")
-    (actual, labels), (expected, expected_labels) = _squares(prepared.train), _squares(source.train)
+def test_jpeg_records_are_close(sets):
+    (actual, labels), (expected, expected_labels) = _squares(sets["jpeg"].train), _squares(sets["source"].train)
     np.testing.assert_array_equal(labels, expected_labels)
     assert np.abs(actual.astype(float) - expected).mean() < 5
 
 
 @pytest.mark.parametrize("form", description.FORMATS)
-def test_crops_of_records_are_crops_of_their_images(photos, tmp_path, form):
-    _, prepared = _prepared(photos, tmp_path / "set", format=form)
+def test_crops_of_records_are_crops_of_their_images(sets, form):
+    prepared = sets[form]
     resize_crop, augmentation = images.ResizeCrop(SIZE, 27), Augmentation()
     batches = pipeline.training_batches(prepared.train, 2, 6, resize_crop, augmentation, 3, range(18))
     squares, labels = _squares(prepared.train)
@@ -95,8 +94,7 @@ def test_crops_of_records_are_crops_of_their_images(photos, tmp_path, form):
     "form, kind, name",
     [("jpeg", record_splits.JpegRecords, "_records_at"), ("raw", record_splits.RawSquares, "_square")],
 )
-def test_a_resumed_run_reads_no_earlier_records(photos, tmp_path, form, kind, name, monkeypatch):
-    _, prepared = _prepared(photos, tmp_path / "set", format=form)
+def test_a_resumed_run_reads_no_earlier_records(sets, form, kind, name, monkeypatch):
     read, original = [], getattr(kind, name)
 
     def noted(self, indices):
@@ -107,7 +105,9 @@ def test_a_resumed_run_reads_no_earlier_records(photos, tmp_path, form, kind, na
 
     def labels(first):
         steps = range(first, 21)
-        batches = pipeline.training_batches(prepared.train, 2, 5, images.ResizeCrop(SIZE, 27), Augmentation(), 3, steps)
+        batches = pipeline.training_batches(
+            sets[form].train, 2, 5, images.ResizeCrop(SIZE, 27), Augmentation(), 3, steps
+        )
         return [batch["image"].numpy() for batch in batches]
 
     whole = labels(0)
@@ -116,12 +116,12 @@ def test_a_resumed_run_reads_no_earlier_records(photos, tmp_path, form, kind, na
     assert len(read) == 15
 
 
-def test_statistics_are_numpys(photos, tmp_path):
+def test_statistics_are_numpys(sets):
     for form in description.FORMATS:
-        _, prepared = _prepared(photos, tmp_path / form, format=form)
+        prepared, out = sets[form], pathlib.Path(sets[form].name.removeprefix("records:"))
         squares = _squares(prepared.train)[0].astype(np.float64)
         colors = squares.reshape(-1, 3)
-        with np.load(tmp_path / form / records.STATISTICS) as actual:
+        with np.load(out / records.STATISTICS) as actual:
             np.testing.assert_allclose(actual["mean_image"], squares.mean(0), rtol=1e-6)
             np.testing.assert_allclose(actual["rgb_mean"], colors.mean(0), rtol=1e-6)
             covariance = np.cov(colors.T, bias=True)
@@ -134,19 +134,19 @@ def test_statistics_are_numpys(photos, tmp_path):
         )
         np.testing.assert_array_equal(collected.mean_image, prepared.statistics.mean_image)
         np.testing.assert_array_equal(collected.eigenvalues, prepared.statistics.eigenvalues)
-    fields = json.loads((tmp_path / "raw" / records.DESCRIPTION).read_text())
-    assert fields["splits"]["train"]["class_counts"] == [27, 27]
+        fields = json.loads((out / records.DESCRIPTION).read_text())
+        assert fields["splits"]["train"]["class_counts"] == [27, 27]
 
 
-def test_other_options_or_another_folder_are_refused(photos, tmp_path):
+def test_other_options_or_another_folder_are_refused(photo_folder, tmp_path):
     out = tmp_path / "set"
-    _prepared(photos, out)
+    _prepared(photo_folder, out)
     before = {file.name: file.read_bytes() for file in out.iterdir()}
     with pytest.raises(ValueError, match="quality: saved 95, requested 50"):
-        _prepared(photos, out, quality=50)
+        _prepared(photo_folder, out, quality=50)
     with pytest.raises(ValueError, match="empty folder"):
-        _prepared(photos, photos)
-    assert _prepared(photos, out)[1].train.count == 54  # The same command again is allowed.
+        _prepared(photo_folder, shutil.copytree(photo_folder, tmp_path / "photos"))
+    assert _prepared(photo_folder, out).train.count == 54  # The same command again is allowed.
     assert before == {file.name: file.read_bytes() for file in out.iterdir()}
 
 
@@ -161,14 +161,14 @@ def test_bad_options_are_named(form, message):
         prepare_options.PrepareOptions(**form)
 
 
-def test_lost_and_shortened_shards_are_named(photos, tmp_path):
+def test_lost_and_shortened_shards_are_named(sets, tmp_path):
     for form, ruin, message in (
         ("raw", lambda file: file.write_bytes(file.read_bytes()[:-1]), "must have .* bytes"),
         ("raw", lambda file: file.unlink(), "is missing"),
         ("jpeg", lambda file: file.unlink(), "is missing"),
     ):
         out = tmp_path / f"{form}-{message.split()[0]}"
-        _prepared(photos, out, format=form)
+        shutil.copytree(sets[form].name.removeprefix("records:"), out)
         shard = sorted(out.glob("train-*"))[1]
         ruin(shard)
         with pytest.raises(ValueError, match=f"{shard.name} {message}"):
@@ -193,30 +193,31 @@ def test_imagenets_tars(tmp_path):
 
 
 @pytest.mark.slow
-def test_resuming_after_ten_kills(photos, tmp_path):
+def test_resuming_after_kills(photo_folder, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     folder = tmp_path / "many"
+    files = sorted(photo_folder.rglob("*.jpg"))
     for number in range(900):
         file = folder / "abc"[number % 3] / f"{number}.jpg"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.symlink_to(sorted(photos.rglob("*.jpg"))[number % 60])
+        file.symlink_to(files[number % len(files)])
     (folder / "a" / "broken.jpg").write_bytes(b"broken")
     flags = [f"--dataset=folder:{folder}", "--size=200", "--shard_size=9", "--workers=2"]
     done = commands.run("prepare", *flags, f"--out={whole}")
     assert done.returncode == 0, done.stderr
     moments, kills = random.Random(0), 0
-    for _ in range(10):
+    for _ in range(4):
         shards = len(list(killed.glob("train-*")))
         process = commands.Command("prepare", *flags, f"--out={killed}")
         while process.poll() is None and len(list(killed.glob("train-*"))) <= shards:
-            time.sleep(0.005)
+            time.sleep(0.01)
         time.sleep(moments.uniform(0, 0.15))
         process.send_signal(signal.SIGKILL)
         process.communicate()
         kills += process.returncode == -signal.SIGKILL
         with pytest.raises(ValueError, match="is not finished"):
             datasets.open_dataset(f"records:{killed}")
-    assert kills == 10
+    assert kills == 4
     done = commands.run("prepare", *flags, f"--out={killed}")
     assert done.returncode == 0 and "broken.jpg: not a JPEG, PNG, GIF or BMP image" in done.stderr
     contents = [{file.name: file.read_bytes() for file in out.iterdir()} for out in (whole, killed)]

@@ -1,4 +1,4 @@
-"""Published networks, full size, against runtimes that are not ours: OpenCV's dnn and PyTorch."""
+"""Published networks against runtimes that are not ours, OpenCV's dnn and PyTorch: outputs at full size, gradients."""
 
 import cv2
 import numpy as np
@@ -10,6 +10,7 @@ from torch import nn
 
 from alexnet_tf.models.builder import AlexNet
 from alexnet_tf.models.precision import policy
+from alexnet_tf.models.presets import get_preset
 from alexnet_tf.models.pretrained.imagenet import preprocess_input
 
 pytestmark = pytest.mark.slow
@@ -19,6 +20,8 @@ _CONVOLUTIONS = {
     "conv1": (11, 96, 4, 0, 1), "conv2": (5, 256, 1, 2, 2), "conv3": (3, 384, 1, 1, 1), "conv4": (3, 384, 1, 1, 2),
     "conv5": (3, 256, 1, 1, 2),
 }  # fmt: skip
+# Of the colors, which PyTorch's networks are divided by.
+_DEVIATION = (58.395, 57.12, 57.375)
 _POOL = "pooling_param { pool: MAX kernel_size: 3 stride: 2 }"
 _NORM = "lrn_param { local_size: 5 alpha: 0.0001 beta: 0.75 }"
 
@@ -74,26 +77,26 @@ class _Half(nn.Module):
 
 
 def _torch_network(preset, arrays):
-    """The network in PyTorch, with modules named as our layers are."""
-    wide = {"torchvision": (64, 192, 384, 256, 256)}.get(preset, (96, 256, 384, 384, 256))
+    """The network in PyTorch, as wide as its arrays, with modules named as our layers are."""
     groups = 2 if preset == "paper" else 1
     # PyTorch divides alpha by the size.
     norm = {} if preset == "torchvision" else {n: nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0) for n in (1, 2)}
-    modules, channels = {}, 3
-    for number, filters in enumerate(wide, 1):
+    modules = {}
+    for number in range(1, 6):
         kernel, _, stride, padding, grouped = _CONVOLUTIONS[f"conv{number}"]
         padding = 2 if preset == "torchvision" and number == 1 else padding
         grouped = groups if grouped == 2 else 1
-        modules[f"conv{number}"] = nn.Conv2d(channels, filters, kernel, stride, padding, groups=grouped)
+        filters, channels = arrays[f"conv{number}"][0].shape[:2]
+        modules[f"conv{number}"] = nn.Conv2d(channels * grouped, filters, kernel, stride, padding, groups=grouped)
         modules[f"relu{number}"] = nn.ReLU()
         if number in norm:
             modules[f"norm{number}"] = norm[number]
         if number in (1, 2, 5):
             modules[f"pool{number}"] = nn.MaxPool2d(3, 2)
-        channels = filters
     modules["flatten"] = nn.Flatten()
-    for number, units in ((6, (9216, 4096)), (7, (4096, 4096)), (8, (4096, 1000))):
-        modules[f"fc{number}"] = nn.Linear(*units)
+    for number in (6, 7, 8):
+        units, inputs = arrays[f"fc{number}"][0].shape
+        modules[f"fc{number}"] = nn.Linear(inputs, units)
         if number < 8:
             modules[f"relu{number}"] = nn.ReLU()
             if preset != "torchvision":
@@ -107,38 +110,45 @@ def _torch_network(preset, arrays):
     return network
 
 
-@pytest.mark.parametrize("preset", ["torchvision", "paper"])
-def test_forward_and_gradients_in_pytorch(preset, tmp_path):
-    source = enliven(AlexNet(preset, classifier_activation=None))
-    arrays = channels_first(source)
-    network = _torch_network(preset, arrays)
-    file = tmp_path / "net.pth"
-    torch.save(network.state_dict(), file)
-    model = AlexNet(preset, weights=str(file), classifier_activation=None)
-    images, labels = figures(8, model.input_shape[1]), np.arange(8)
-    inputs = preprocess_input(images, preset, mean=(123.675, 116.28, 103.53))
-    scaled = inputs / np.float32([58.395, 57.12, 57.375]) if preset == "torchvision" else inputs
-    scaled = torch.from_numpy(np.ascontiguousarray(scaled.transpose(0, 3, 1, 2)))
-    expected = network(scaled).detach().numpy()
-    assert_close(f"{preset}, logits", model(inputs), expected, 1e-4)
+def _in_pytorch(preset, network, file):
+    """A network in PyTorch with random weights, which it saves."""
+    modules = _torch_network(preset, channels_first(enliven(AlexNet(network, classifier_activation=None))))
+    torch.save(modules.state_dict(), file)
+    return modules
 
-    # In float64, and image by image: where two inputs of a pool all but tie, rounding (LRN is computed in float32)
-    # decides which gets the gradient, and one image may differ. A wrong gradient would differ in all of them.
-    network = network.double()
+
+def _nchw(images):
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+
+
+@pytest.mark.parametrize("preset", ["torchvision", "paper"])
+def test_forward_in_pytorch(preset, tmp_path):
+    network = _in_pytorch(preset, preset, tmp_path / "net.pth")
+    model = AlexNet(preset, weights=str(tmp_path / "net.pth"), classifier_activation=None)
+    inputs = preprocess_input(figures(8, model.input_shape[1]), preset, mean=(123.675, 116.28, 103.53))
+    scaled = inputs / np.float32(_DEVIATION) if preset == "torchvision" else inputs
+    assert_close(f"{preset}, logits", model(inputs), network(_nchw(scaled)).detach().numpy(), 1e-4)
+
+
+@pytest.mark.parametrize("preset", ["torchvision", "paper"])
+def test_gradients_in_pytorch(preset, tmp_path):
+    """At a quarter of the width, where float64 takes seconds.
+
+    In float64, and image by image: where two inputs of a pool all but tie, rounding (LRN is computed in float32)
+    decides which gets the gradient, and one image may differ. A wrong gradient would differ in all of them.
+    """
+    narrow = get_preset(preset).widened(1 / 4)
+    network = _in_pytorch(preset, narrow, tmp_path / "net.pth").double()
     with policy("float64"):
-        model = AlexNet(preset, weights=str(file), classifier_activation=None)
-        gradients = AlexNet(preset, classifier_activation=None)
-    noise = np.random.default_rng(1).normal(0, 1, (3, *model.input_shape[1:]))
-    deviation = np.array([58.395, 57.12, 57.375])
+        model = AlexNet(narrow, weights=str(tmp_path / "net.pth"), classifier_activation=None)
+        gradients = AlexNet(narrow, classifier_activation=None)
     errors = []
-    for image, label in zip(noise, labels[:3], strict=True):
+    for label, image in enumerate(np.random.default_rng(1).normal(0, 1, (3, 1, *model.input_shape[1:]))):
         network.zero_grad()
-        scaled = image if preset == "torchvision" else image * deviation
-        logits = network(torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1)[None])))
+        logits = network(_nchw(image if preset == "torchvision" else image * _DEVIATION))
         nn.functional.cross_entropy(logits, torch.tensor([label])).backward()
         with tf.GradientTape() as tape:
-            logits = model(image[None] * deviation, training=False)
-            loss = tf.nn.sparse_softmax_cross_entropy_with_logits([label], logits)
+            loss = tf.nn.sparse_softmax_cross_entropy_with_logits([label], model(image * _DEVIATION, training=False))
         actual = tape.gradient(loss, [variable.value for variable in model.trainable_variables])
         for variable, gradient in zip(gradients.trainable_variables, actual, strict=True):
             variable.assign(gradient)

@@ -110,11 +110,10 @@ def test_tiny_epochs_are_validated_after_fifty_steps(examples, interval):
     assert dataclasses.replace(recipe, evaluate_every=3).validation_interval(examples) == 3
 
 
-def test_another_run_is_refused(dataset_name, tmp_path):
-    recipe = get_recipe("demo", dataset=dataset_name, steps=1, **NARROW)
-    train_and_evaluate(recipe, tmp_path / "run", helpers.UNWATCHED)
+def test_another_run_is_refused(run_and_export):
+    other = dataclasses.replace(load_run(run_and_export / "run").recipe, preset="one_tower")
     with pytest.raises(ValueError, match="the same run, .* differs in preset: saved 'paper', requested 'one_tower'"):
-        train_and_evaluate(dataclasses.replace(recipe, preset="one_tower"), tmp_path / "run", helpers.UNWATCHED)
+        train_and_evaluate(other, run_and_export / "run", helpers.UNWATCHED)
 
 
 def test_unusable_workdirs(folder, tmp_path):

@@ -25,7 +25,7 @@ from alexnet_tf.runs.recipe import Recipe
 from alexnet_tf.runs.run import RESULT_VERSION, Run, build_model, init_workdir, is_run, locked_workdir
 from alexnet_tf.runs.run_dataset import check_unchanged, open_run_dataset
 from alexnet_tf.runs.run_statistics import load_or_compute_statistics
-from alexnet_tf.training import profiling, xla
+from alexnet_tf.training import half_precision, profiling, xla
 from alexnet_tf.training.diagnosis import StuckLoss, class_balance
 from alexnet_tf.training.distribution import (
     detecting_lost_workers,
@@ -64,7 +64,7 @@ def train_and_evaluate(recipe: Recipe, workdir: str | os.PathLike, options: Opti
         The metrics of the last validation.
 
     Raises:
-        UserError: if the dataset, the weights or the workdir cannot be used; nothing is trained then.
+        UserError: if the dataset, the weights, the precision or the workdir cannot be used; nothing is trained then.
         LossNotFiniteError: if the loss is not finite; earlier checkpoints are kept.
         Interrupted: after Ctrl-C or SIGTERM; the run is saved.
         LostWorkerError: if another worker is gone; the last checkpoint is kept.
@@ -77,6 +77,7 @@ def train_and_evaluate(recipe: Recipe, workdir: str | os.PathLike, options: Opti
     keras.utils.set_random_seed(recipe.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
+    half_precision.check(recipe.precision)
     # The lock of a run that exists comes first, so that a second process ends at once.
     exists, chief = is_run(workdir), is_chief(strategy)
     with locked_workdir(workdir) if exists and chief else contextlib.nullcontext(), detecting_lost_workers(strategy):
