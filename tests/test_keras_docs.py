@@ -2,11 +2,12 @@
 
 import pathlib
 import re
-import subprocess
-import sys
+
+import commands
 
 PAGE = pathlib.Path(__file__).resolve().parent.parent / "docs" / "keras.md"
 ANOTHER = "# in another process\n"
+STRICT = "import warnings\nwarnings.filterwarnings('error', category=DeprecationWarning, module='__main__')\n"
 
 
 def test_every_block_runs(tmp_path):
@@ -17,6 +18,5 @@ def test_every_block_runs(tmp_path):
     shapes = "\nassert pool5.shape == (64, 1, 1, 16) and fc7.shape == (64, 256) and embeddings.shape == (64, 16)\n"
     learned = "assert model.history.history['accuracy'][-1] > 0.9\n"
     for code in (first + shapes + learned, *others):
-        command = [sys.executable, "-W", "error::DeprecationWarning:__main__", "-c", code]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+        done = commands.python(STRICT + code, cwd=tmp_path)
         assert done.returncode == 0, done.stderr

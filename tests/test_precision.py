@@ -85,7 +85,7 @@ def test_the_scale_halves_at_an_overflow_and_grows_after_good_steps(monkeypatch)
 _TWO_REPLICAS = """
 import sys
 
-import conftest  # Two logical devices.
+import shared_fixtures  # Two logical devices.
 import numpy as np
 import tensorflow as tf
 

@@ -74,7 +74,7 @@ def test_two_replicas_give_the_losses_of_one_device(dataset_name, tmp_path, opti
 _BOTH_STRATEGIES = """
 import sys
 
-import conftest  # Two logical devices.
+import shared_fixtures  # Two logical devices.
 from alexnet_tf.training.loop import Options, train_and_evaluate
 from alexnet_tf.runs.recipes import get_recipe
 from alexnet_tf.runs.run import load_run

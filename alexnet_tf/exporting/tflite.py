@@ -50,6 +50,9 @@ def convert(predictor: KerasPredictor, name: str, calibration: npt.NDArray[np.ui
     holder.variables_of_model = [variable.value for variable in predictor.model.variables]
     # The converter prints these at every call, whatever the log level.
     with without_stderr_lines("fully_quantize: |INFO: |WARNING: All log messages|[IW][0-9]{4} "):
+        # Announced to leave TensorFlow, but without a successor: Keras' export(format="litert") calls it too (3.15),
+        # and the converter in ai-edge-litert takes models of JAX and PyTorch only (2.3). Switch when Keras or LiteRT
+        # converts a `tf.function` without `tf.lite`.
         converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], holder)
         converter.optimizations = settings.get("optimizations", [])
         converter.target_spec.supported_types = settings.get("supported_types", [])
