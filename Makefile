@@ -45,8 +45,14 @@ docs: .venv/.package
 	$(BIN)/pip install -q --no-compile -e .[docs]
 	$(BIN)/mkdocs build --strict --clean
 
-bench: .venv/.installed
-	$(BIN)/python tools/benchmark_step.py
+# All suites, or one: make bench SUITE=latency. More options: make bench BENCH_FLAGS="--rounds=9 --json=results.json"
+.venv/.bench: .venv/.installed
+	$(BIN)/pip install -q --no-compile -e .[bench]
+	touch $@
+
+SUITE ?= all
+bench: .venv/.bench
+	$(BIN)/python -m tools.bench --suite=$(SUITE) $(BENCH_FLAGS)
 
 # Every program of export/apps over the same images; needs Node, a C compiler and, to install what is missing, root.
 apps: .venv/.installed

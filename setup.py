@@ -20,6 +20,8 @@ TRAINING = [
     "array_record; platform_system != 'Windows'",  # For which there is no wheel.
 ]
 ONNX = ["tf2onnx>=1.17", "onnx", "onnxruntime"]
+# 145 MB, nearly all of it SciPy. It requires one version of ai-edge-litert exactly.
+INT4 = ["ai-edge-quantizer>=0.10"]
 
 setuptools.setup(
     name="alexnet-tf",
@@ -47,8 +49,7 @@ setuptools.setup(
         "gpu": ["tensorflow[and-cuda]"],
         "plots": ["matplotlib"],
         "onnx": ONNX,
-        # 145 MB, nearly all of it SciPy. It requires one version of ai-edge-litert exactly.
-        "int4": ["ai-edge-quantizer>=0.10"],
+        "int4": INT4,
         "dev": [
             "pytest",
             "pytest-xdist",
@@ -62,7 +63,7 @@ setuptools.setup(
             "tensorflow-serving-api",
         ],
         "docs": ["mkdocs>=1.6,<2", "mkdocs-material", "mkdocstrings[python]", "mkdocs-jupyter"],
-        "bench": ["pillow", "torch"],
+        "bench": ["openvino", "pillow", "torch", *ONNX, *INT4],
     },
     entry_points={"console_scripts": ["alexnet-tf=alexnet_tf.cli.main:main"]},
 )

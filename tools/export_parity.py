@@ -1,7 +1,6 @@
 """Exports the paper's network at full size, 1000 classes, in all formats, and compares each format with Keras.
 
-The network is not trained. He's initialization makes the probabilities of all classes different, which is a harder
-comparison than a trained network, whose top class has a probability far above the others.
+The network is that of `tools/bench`, which is not trained.
 """
 
 import argparse
@@ -11,20 +10,13 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
-import numpy as np  # noqa: E402
-
 from alexnet_tf.cli import common, startup  # noqa: E402, F401 - before TensorFlow
 from alexnet_tf.data import datasets, pipeline  # noqa: E402
 from alexnet_tf.exporting.export import export  # noqa: E402
 from alexnet_tf.exporting.formats import FORMATS, check_formats  # noqa: E402
-from alexnet_tf.inference.keras_predictor import KerasPredictor  # noqa: E402
-from alexnet_tf.inference.predictor import InputPreprocessing  # noqa: E402
-from alexnet_tf.models.builder import AlexNet  # noqa: E402
-from alexnet_tf.models.presets import get_preset  # noqa: E402
+from tools.bench.network import CLASSES, paper_predictor  # noqa: E402
 
-CLASSES, IMAGES, GRAY = 1000, 32, 120
-# The standard deviation of a photograph's pixels is about this.
-DEVIATION = 60
+IMAGES = 32
 
 
 def main() -> None:
@@ -36,14 +28,9 @@ def main() -> None:
     parser.add_argument("--formats", default=default, help="separated by commas")
     options = parser.parse_args()
     check_formats(options.formats.split(","))
-    preset = get_preset("paper").changed(Conv={"kernel_init": "he"}, Dense={"kernel_init": "he"})
-    model = AlexNet(preset, classes=CLASSES)
-    first = model.get_layer("conv1").kernel
-    first.assign(first / DEVIATION)
-    sizes = InputPreprocessing(preset.preprocessing.resize, preset.input_size, np.full(3, GRAY, np.float32))
-    predictor = KerasPredictor(preset.name, [f"class {number}" for number in range(CLASSES)], sizes, model)
+    predictor = paper_predictor()
     split = datasets.open_dataset(options.dataset, seed=0).validation
-    images = next(pipeline.read_split(split, CLASSES, IMAGES, sizes)).images
+    images = next(pipeline.read_split(split, CLASSES, IMAGES, predictor.preprocessing)).images
     with tempfile.TemporaryDirectory() as out:
         common.print_parity(export(predictor, f"{out}/export", options.formats.split(","), images=images))
 
