@@ -12,8 +12,9 @@ from alexnet_tf.data import shapes
 from alexnet_tf.data.datasets import open_dataset
 from alexnet_tf.errors import UserError
 from alexnet_tf.evaluation.evaluator import evaluate
-from alexnet_tf.exporting.accuracy import Sample, columns, interval, measure
+from alexnet_tf.exporting.accuracy import Accuracy, Sample, columns, interval, measure
 from alexnet_tf.exporting.export import export
+from alexnet_tf.exporting.parity import Parity, recommended_tflite
 from alexnet_tf.inference.predictor import Predictor
 
 
@@ -95,3 +96,27 @@ def test_no_readable_image(tmp_path):
     split = open_dataset(f"folder:{tmp_path / 'photos'}").validation
     with pytest.raises(UserError, match="must have a readable image to measure errors on, got none"):
         measure(predictor, [], Sample(split))
+
+
+@pytest.mark.parametrize(
+    "errors, expected",
+    [
+        ({"": 0.058, "_int8": 0.060, "_int4": 0.068}, "model_int4.tflite"),
+        ({"": 0.058, "_int8": 0.060, "_int4": 0.070}, "model_int8.tflite"),
+        ({"": 0.058, "_int8": 0.069, "_int4": 0.070}, "model.tflite"),
+        ({"_int8": 0.080, "_int4": 0.090}, "model_int8.tflite"),
+        ({"": None, "_int8": None, "_int4": None}, "model_int8.tflite"),
+        ({"": None, "_float16": None}, "model_float16.tflite"),
+    ],
+)
+def test_the_smallest_file_that_loses_at_most_a_point_is_recommended(errors, expected):
+    megabytes = {"": 228, "_float16": 114, "_int8": 57, "_int4": 33}
+    rows = [_parity("onnx", 1, errors[next(iter(errors))])]
+    rows += [_parity(f"tflite{name}", megabytes[name], error) for name, error in errors.items()]
+    assert recommended_tflite(rows) == expected
+    assert recommended_tflite(rows[:1]) is None
+
+
+def _parity(name, megabytes, error):
+    accuracy = None if error is None else Accuracy(500, error, 0, (0, 1), (0, 1), 0.058, 0)
+    return Parity(name, 0, 1, megabytes, 1, accuracy)

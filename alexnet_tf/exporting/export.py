@@ -18,7 +18,7 @@ from alexnet_tf.exporting import manifest, saved_model
 from alexnet_tf.exporting.accuracy import Sample, measure
 from alexnet_tf.exporting.formats import DEFAULT_FORMATS, FORMATS, Options, check_formats
 from alexnet_tf.exporting.model_card import model_card
-from alexnet_tf.exporting.parity import Parity, check_parity
+from alexnet_tf.exporting.parity import Parity, check_parity, recommended_tflite
 from alexnet_tf.exporting.replacing import replace_directory
 from alexnet_tf.inference.keras_predictor import KerasPredictor
 from alexnet_tf.inference.manifest import CARD, LABELS, MANIFEST, TEST_IMAGE, VERSION, read_manifest
@@ -141,7 +141,7 @@ def _write_all(
     write_bytes(directory / TEST_IMAGE, tf.io.encode_png(images[0]).numpy())
     signatures = saved_model.tensor_names(directory) if "saved_model" in formats else {}
     fields = manifest.manifest_fields(
-        predictor, [row.fields() for row in rows], len(images), signatures, about, directory
+        predictor, [row.fields() for row in rows], len(images), recommended_tflite(rows), signatures, about, directory
     )
     write_text(directory / CARD, model_card(fields))
     write_json(directory / MANIFEST, fields, VERSION)

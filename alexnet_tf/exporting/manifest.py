@@ -23,6 +23,7 @@ def manifest_fields(
     predictor: KerasPredictor,
     parity: list[dict[str, Any]],
     images: int,
+    recommended: str | None,
     signatures: dict[str, Any],
     about: dict[str, Any],
     directory: pathlib.Path,
@@ -33,6 +34,7 @@ def manifest_fields(
         predictor: the network.
         parity: the fields of the `Parity` of each format.
         images: number of images that they were compared on.
+        recommended: the TFLite file for apps, if there is one.
         signatures: tensor names of the SavedModel, if there is one.
         about: facts about the training.
         directory: the export, whose test image and exported files are written already.
@@ -51,6 +53,7 @@ def manifest_fields(
         **({"signatures": signatures} if signatures else {}),
         "parity_images": images,
         "parity": parity,
+        **({"recommended_tflite": recommended} if recommended else {}),
         "test": expected_prediction(predictor, (directory / TEST_IMAGE).read_bytes()),
         "files": file_entries(directory),
     }

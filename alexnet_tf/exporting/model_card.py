@@ -16,6 +16,7 @@ def model_card(manifest: dict[str, Any]) -> str:
     )
     accuracy = manifest["parity"][0].get("accuracy")
     errors = sentence(accuracy) if accuracy else "Errors of the formats were not measured."
+    recommended = f" Apps start with `{manifest['recommended_tflite']}`." if "recommended_tflite" in manifest else ""
     steps = "\n".join(f"{name}: {text}.  " for name, text in manifest["preprocessing"].items())
     facts = "\n".join(f"- {name}: {value}" for name, value in manifest["about"].items()) or "- unknown"
     return f"""# AlexNet, preset {manifest["preset"]}
@@ -38,7 +39,7 @@ The network of Krizhevsky, Sutskever and Hinton (2012), exported by alexnet-tf
 |---|---|---|---|---|---|---|
 {formats}
 
-Compared on {manifest["parity_images"]} images; times measured on the machine that exported them.
+Compared on {manifest["parity_images"]} images; times measured on the machine that exported them.{recommended}
 {errors}
 `alexnet-tf verify` repeats the comparison with `{TEST_IMAGE}` on another machine.
 

@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,10 @@ from alexnet_tf.errors import UserError
 from alexnet_tf.exporting.accuracy import Accuracy
 from alexnet_tf.exporting.formats import FORMATS
 from alexnet_tf.inference.predictor import Predictor
+
+# By how much the top-1 error of a recommended file may exceed the Keras model's: one percentage point, and a little
+# for rounding.
+RECOMMENDED_LOSS = 0.01 + 1e-9
 
 
 class ParityError(UserError):
@@ -80,3 +85,22 @@ def check_parity(
 def _bytes_on_disk(path: pathlib.Path) -> int:
     """The size of a file, or of all files in a directory."""
     return sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
+
+
+def recommended_tflite(rows: Sequence[Parity]) -> str | None:
+    """The name of the TFLite file that an app should use; None if there is none.
+
+    It is the smallest file whose top-1 error is at most one percentage point above that of the Keras model, or, if
+    there is none, the file with the lowest error. If errors were not measured, it is the int8 file, or else the
+    smallest.
+    """
+    rows = [row for row in rows if row.format.startswith("tflite")]
+    if not rows:
+        return None
+    increases = {row.format: row.accuracy.top1_error - row.accuracy.keras_top1_error for row in rows if row.accuracy}
+    if increases:
+        limit = max(RECOMMENDED_LOSS, min(increases.values()))
+        rows = [row for row in rows if increases[row.format] <= limit]
+    else:
+        rows = [row for row in rows if row.format == "tflite_int8"] or rows
+    return FORMATS[min(rows, key=lambda row: row.megabytes).format].file

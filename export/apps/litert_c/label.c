@@ -1,7 +1,8 @@
 // Classifies image files with an exported TFLite file through LiteRT's C API.
 //
-//   ./label EXPORT|EXPORT/model.tflite photo.jpg ...
+//   ./label EXPORT_OR_TFLITE photo.jpg ...
 //
+// Of an export's directory, it runs the file that manifest.json recommends.
 // Prints "file<TAB>label<TAB>score" for the five most probable labels of each file, best first. The label of an
 // undecodable image is "invalid".
 #define _GNU_SOURCE  // asprintf
@@ -95,6 +96,18 @@ static Manifest read_manifest(const char* path) {
   if (manifest.crop > manifest.resize) fail(path, "has a crop larger than resize");
   free(json);
   return manifest;
+}
+
+// Returns the path of the TFLite file that an export's manifest recommends, and prints its name.
+static char* recommended_model(const char* folder) {
+  size_t size;
+  char name[100], *path = join(folder, "manifest.json"), *json = read_file(path, &size);
+  const char *key = "\"recommended_tflite\":", *found = strstr(json, key);
+  if (!found || sscanf(found + strlen(key), " \"%99[^\"/]\"", name) != 1) fail(path, "recommends no TFLite file");
+  fprintf(stderr, "using %s\n", name);
+  free(json);
+  free(path);
+  return join(folder, name);
 }
 
 // --- The network ---
@@ -219,12 +232,12 @@ static void label_files(Network* network, Labels labels, int resize, char** file
 }
 
 int main(int count, char** arguments) {
-  if (count < 3) fail("usage", "label EXPORT|EXPORT/model.tflite photo.jpg ...");
+  if (count < 3) fail("usage", "label EXPORT_OR_TFLITE photo.jpg ...");
   // Check all names first, so that a mistyped one does not stop the program halfway.
   for (int i = 2; i < count; i++)
     if (!S_ISREG(about(arguments[i]).st_mode)) fail(arguments[i], "is not a file");
   bool whole_export = S_ISDIR(about(arguments[1]).st_mode);
-  char* model = whole_export ? join(arguments[1], "model.tflite") : strdup(arguments[1]);
+  char* model = whole_export ? recommended_model(arguments[1]) : strdup(arguments[1]);
   const char* slash = strrchr(model, '/');
   char* folder = slash ? strndup(model, slash - model) : strdup(".");
   char *manifest_path = join(folder, "manifest.json"), *labels_path = join(folder, "labels.txt");

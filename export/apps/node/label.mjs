@@ -2,6 +2,7 @@
 //
 //   node label.mjs EXPORT_OR_TFLITE photo.jpg ...
 //
+// Of an export's directory, it runs the file that manifest.json recommends.
 // Prints "file<TAB>label<TAB>score" for the five most probable labels of each file, best first.
 
 import { readFile, stat } from 'node:fs/promises';
@@ -38,9 +39,9 @@ async function answer({ litert, model, manifest }, file) {
 /** Opens the network and its manifest, from an export's directory or one of its .tflite files. */
 async function openExport(path) {
   const directory = await stat(path).then((found) => found.isDirectory(), () => false);
-  const file = directory ? join(path, 'model.tflite') : path;
+  const manifest = parse(await read(join(directory ? path : dirname(path), 'manifest.json')));
+  const file = directory ? recommendedFile(path, manifest) : path;
   const bytes = await read(file);
-  const manifest = parse(await read(join(dirname(file), 'manifest.json')));
   // Imported only now, because it takes a second to start: errors above are reported at once.
   const { litert } = await import('./litert.mjs');
   try {
@@ -48,6 +49,12 @@ async function openExport(path) {
   } catch (error) {
     throw new UsageError(`${file} cannot be opened as a TFLite file: ${error.message ?? error}`);
   }
+}
+
+function recommendedFile(directory, { recommended_tflite: name }) {
+  if (!name) throw new UsageError(`${directory} has no TFLite file`);
+  console.error(`using ${name}`);
+  return join(directory, name);
 }
 
 async function read(file) {

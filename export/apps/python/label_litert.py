@@ -1,9 +1,9 @@
 """Labels image files with an exported TFLite file; needs ai-edge-litert, NumPy and Pillow.
 
-python label_litert.py model.tflite photo.jpg …
+python label_litert.py EXPORT_OR_TFLITE photo.jpg …
 
-Prints "file<TAB>label<TAB>score" for the five best labels of each file, best first. The TFLite file is all it needs:
-labels and sizes come from the file's own metadata.
+Prints "file<TAB>label<TAB>score" for the five best labels of each file, best first. Labels and sizes come
+from the metadata of the TFLite file. Of an export's directory, it runs the file that the manifest recommends.
 """
 
 import sys
@@ -14,7 +14,8 @@ from ai_edge_litert.interpreter import Interpreter
 
 def main():
     """Labels one file after the other."""
-    model, *files = sys.argv[1:]
+    path, *files = sys.argv[1:]
+    model = photos.find_tflite(path)
     labels, sizes = photos.read_tflite_metadata(model)
     interpreter = Interpreter(model)
     interpreter.allocate_tensors()

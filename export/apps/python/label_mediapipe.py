@@ -1,9 +1,9 @@
 """Labels image files with an exported TFLite file through MediaPipe; needs mediapipe, NumPy and Pillow.
 
-python label_mediapipe.py model.tflite photo.jpg …
+python label_mediapipe.py EXPORT_OR_TFLITE photo.jpg …
 
 Prints "file<TAB>label<TAB>score" for the five best labels of each file, best first. Labels and sizes come from the
-file's own metadata. MediaPipe would distort a photograph into a square, so it is given the central square.
+metadata of the TFLite file. Of an export's directory, it runs the file that the manifest recommends. MediaPipe would distort a photograph into a square, so it is given the central square.
 """
 
 import sys
@@ -15,7 +15,8 @@ from mediapipe.tasks.python import BaseOptions, vision
 
 def main():
     """Labels one file after the other."""
-    model, *files = sys.argv[1:]
+    path, *files = sys.argv[1:]
+    model = photos.find_tflite(path)
     _, sizes = photos.read_tflite_metadata(model)
     base = BaseOptions(model_asset_path=model)
     options = vision.ImageClassifierOptions(base_options=base, max_results=photos.TOP)

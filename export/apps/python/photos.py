@@ -20,6 +20,19 @@ FORMATS = ("JPEG", "PNG", "GIF", "BMP")
 UNREADABLE = (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
+def find_tflite(path):
+    """The path of a TFLite file; for the directory of an export, of the file that the manifest recommends."""
+    directory = pathlib.Path(path)
+    if not directory.is_dir():
+        return path
+    try:
+        file = directory / json.loads((directory / "manifest.json").read_text())["recommended_tflite"]
+    except (OSError, ValueError, KeyError):
+        sys.exit(f"error: {path}: no manifest.json that recommends a TFLite file")
+    print(f"using {file}", file=sys.stderr)
+    return str(file)
+
+
 def read_tflite_metadata(model):
     """The labels of an exported TFLite file, and the sizes of its preprocessing: {"resize", "crop"} in pixels.
 

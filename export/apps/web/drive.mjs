@@ -1,38 +1,35 @@
 // Classifies image files with the page itself, in a headless Chromium: a test of the page.
 //
-//   node drive.mjs EXPORT_OR_TFLITE photo.jpg ... [--screenshots=DIR]
+//   node drive.mjs EXPORT_OR_TFLITE photo.jpg ... [--screenshots=DIR] [--one-thread] [--webgpu]
 //
-// Prints "file<TAB>label<TAB>score" for the five most probable labels of each file, best first. Needs
-// Chromium at /usr/bin/chromium or $CHROMIUM. Serves the page and the export on 127.0.0.1.
+// Prints "file<TAB>label<TAB>score" for the five most probable labels of each file, best first, and on stderr what
+// runs the model, with the time for one image. Needs Chromium at /usr/bin/chromium or $CHROMIUM. Serves the page and
+// the export on 127.0.0.1; with --one-thread without the headers that allow threads. --webgpu runs the model in
+// Chromium's software imitation of a GPU, which is slow.
 
-import { createReadStream } from 'node:fs';
 import { mkdir, stat } from 'node:fs/promises';
-import { createServer } from 'node:http';
-import { basename, dirname, extname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { basename, dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { chromium } from 'playwright-core';
 
-const PAGE = fileURLToPath(new URL('.', import.meta.url));
+import { serve } from './serve.mjs';
+
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const FLAGS = [
   '--no-sandbox',
-  '--disable-gpu',
   '--no-first-run',
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
 ];
-const TYPES = {
-  '.html': 'text/html',
-  '.css': 'text/css',
-  '.js': 'text/javascript',
-  '.json': 'application/json',
-  '.svg': 'image/svg+xml',
-  '.png': 'image/png',
-  '.wasm': 'application/wasm',
+const SOFTWARE_GPU = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-features=Vulkan'];
+const OPTIONS = {
+  screenshots: { type: 'string' },
+  'one-thread': { type: 'boolean' },
+  webgpu: { type: 'boolean' },
 };
+const USAGE = 'usage: node drive.mjs EXPORT_OR_TFLITE photo.jpg ... [--screenshots=DIR] [--one-thread] [--webgpu]';
 const SIZES = { wide: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
 const MODEL_TIMEOUT = 180_000;
 const PHOTO_TIMEOUT = 60_000;
@@ -41,16 +38,18 @@ const PHOTO_TIMEOUT = 60_000;
 class UsageError extends Error {}
 
 async function main() {
-  const { path, files, screenshots } = readArguments();
+  const { path, files, options } = readArguments();
   const { directory, model } = await find(path);
   for (const file of [CHROMIUM, ...files]) await mustBeFile(file);
-  if (screenshots) await mkdir(screenshots, { recursive: true });
-  const server = await serve({ '/export/': directory, '/': PAGE });
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+  if (options.screenshots) await mkdir(options.screenshots, { recursive: true });
+  const server = await serve(directory, 0, { isolated: !options['one-thread'] });
+  const args = [...FLAGS, ...(options.webgpu ? SOFTWARE_GPU : ['--disable-gpu'])];
+  const browser = await chromium.launch({ executablePath: CHROMIUM, args });
   try {
     const page = await browser.newPage({ viewport: SIZES.wide });
-    await openPage(page, `http://127.0.0.1:${server.address().port}/index.html?model=${model}`);
-    await labelAll(page, files, screenshots);
+    const parameters = new URLSearchParams({ ...model, ...(options.webgpu ? { accelerator: 'webgpu' } : {}) });
+    await openPage(page, `http://127.0.0.1:${server.address().port}/?${parameters}`);
+    await labelAll(page, files, options.screenshots);
   } finally {
     await browser.close();
     server.close();
@@ -59,18 +58,21 @@ async function main() {
 
 function readArguments() {
   try {
-    const { values, positionals } = parseArgs({ allowPositionals: true, options: { screenshots: { type: 'string' } } });
+    const { values: options, positionals } = parseArgs({ allowPositionals: true, options: OPTIONS });
     const [path, ...files] = positionals;
-    if (files.length) return { path, files, screenshots: values.screenshots };
+    if (files.length) return { path, files, options };
   } catch (error) {
     throw new UsageError(error.message);
   }
-  throw new UsageError('usage: node drive.mjs EXPORT_OR_TFLITE photo.jpg ... [--screenshots=DIR]');
+  throw new UsageError(USAGE);
 }
 
+/** The folder of the export, and the page's parameter `model`: none for a folder. */
 async function find(path) {
   const isDirectory = (await examine(path)).isDirectory();
-  return isDirectory ? { directory: path, model: 'model.tflite' } : { directory: dirname(path), model: basename(path) };
+  return isDirectory
+    ? { directory: path, model: {} }
+    : { directory: dirname(path), model: { model: basename(path) } };
 }
 
 async function mustBeFile(path) {
@@ -85,29 +87,12 @@ async function examine(path) {
   }
 }
 
-/** Starts a static file server on a free port; `folders` maps prefixes of the path to folders, longest first. */
-async function serve(folders) {
-  const server = createServer(async ({ url }, response) => {
-    const { pathname } = new URL(url, 'http://localhost');
-    const prefix = Object.keys(folders).find((one) => pathname.startsWith(one));
-    const folder = join(folders[prefix], '/');
-    const file = join(folder, decodeURIComponent(pathname.slice(prefix.length)));
-    // No path may lead out of the folder, neither with ".." nor with an encoded slash.
-    const found = file.startsWith(folder) && (await stat(file).catch(() => null));
-    if (!found?.isFile()) return response.writeHead(404).end();
-    const type = TYPES[extname(file)] ?? 'application/octet-stream';
-    response.writeHead(200, { 'Content-Type': type, 'Content-Length': found.size });
-    createReadStream(file).pipe(response);
-  });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return server;
-}
-
 async function openPage(page, address) {
   await page.goto(address);
   if ((await waitFor(page, ['ready', 'failed'], MODEL_TIMEOUT)) === 'failed') {
     throw new UsageError(await page.textContent('#problem'));
   }
+  console.error(await page.textContent('#status'));
 }
 
 /** Waits until the page is in one of the states, and returns it. */
@@ -146,7 +131,7 @@ async function takeScreenshots(page, state, folder) {
     for (const colorScheme of ['light', 'dark']) {
       await page.emulateMedia({ colorScheme });
       const path = join(folder, `${name}${colorScheme === 'dark' ? '-dark' : ''}.png`);
-      await page.screenshot({ path, fullPage: name === 'phone' });
+      await page.screenshot({ path, fullPage: true });
     }
   }
   await page.emulateMedia({ colorScheme: 'light' });

@@ -20,17 +20,17 @@ export async function fetchManifest(address) {
 }
 
 /**
- * The .tflite files of the export: [{file, kind, bytes, difference}].
+ * The .tflite files of the export: [{file, kind, bytes, difference, accuracy, recommended}].
  *
  * The manifest lists formats by their names in `alexnet-tf export --formats`: `tflite_int8` is `model_int8.tflite`.
  */
-export function modelsOf(manifest) {
-  return manifest.parity
+export function modelsOf({ files, parity, recommended_tflite: recommended }) {
+  return parity
     .filter(({ format }) => format.startsWith('tflite'))
-    .map(({ format, relative_error: difference }) => {
+    .map(({ format, relative_error: difference, accuracy }) => {
       const file = `${format.replace('tflite', 'model')}.tflite`;
       const kind = format.slice('tflite_'.length).replace('_', ' ') || 'float32';
-      return { file, kind, bytes: manifest.files[file].bytes, difference };
+      return { file, kind, bytes: files[file].bytes, difference, accuracy, recommended: file === recommended };
     });
 }
 

@@ -1,8 +1,9 @@
 // The page: classifies the newest photograph with the chosen model file, whenever one of them changes.
 
+import { openFastest, startFastest } from './accelerators.js';
 import { ImageError, decode } from './decode.js';
 import { addressOfExport, fetchBlob, fetchBytes, fetchManifest, modelsOf } from './exported.js';
-import { classify, open, start } from './network.js';
+import { classify } from './network.js';
 import { prepare } from './preprocess.js';
 import * as view from './view.js';
 
@@ -12,7 +13,10 @@ const address = addressOfExport();
 
 let litert;
 let manifest;
-let model = null; // Null while a model is being fetched.
+let sample; // The pixels of the test image, for measuring times.
+let models;
+let chosen; // One of the models.
+let model = null; // What LiteRT.js opened; null while a model is being fetched.
 let fetching = new AbortController();
 let photo = null; // {pixels, milliseconds}
 let photosTaken = 0;
@@ -25,11 +29,12 @@ async function main() {
     }
     manifest = await fetchManifest(address);
     litert = await loadLibrary();
+    sample = prepare(await decode(await fetchSample()), manifest.resize, manifest.crop);
     view.showClasses(manifest.classes);
-    const models = modelsOf(manifest);
-    const chosen = firstModel(models);
-    view.showModels(models, chosen, changeModel);
-    await changeModel(chosen);
+    models = modelsOf(manifest);
+    const first = firstModel();
+    view.showModels(models, changeModel, timeOthers);
+    await changeModel(first);
   } catch (error) {
     fail(error);
   }
@@ -38,7 +43,7 @@ async function main() {
 async function loadLibrary() {
   try {
     const library = await import('@litertjs/core');
-    await start(library, WASM);
+    await startFastest(library, WASM);
     return library;
   } catch (error) {
     // If a script cannot be loaded, `error` is an event, which has no message.
@@ -46,11 +51,10 @@ async function loadLibrary() {
   }
 }
 
-/** Returns the model that `?model=` names, or else the smallest. */
-function firstModel(models) {
+/** Returns the model that `?model=` names, or else the one that the manifest recommends. */
+function firstModel() {
   if (!models.length) throw new Error('This export has no .tflite file.');
-  const named = new URLSearchParams(location.search).get('model');
-  if (!named) return models.reduce((one, other) => (other.bytes < one.bytes ? other : one));
+  const named = new URLSearchParams(location.search).get('model') ?? manifest.recommended_tflite;
   const found = models.find(({ file }) => file === named);
   if (!found) throw new Error(`This export has no ${named}; it has ${models.map(({ file }) => file).join(', ')}.`);
   return found;
@@ -58,30 +62,35 @@ function firstModel(models) {
 
 // --- Model
 
-/** Fetches and opens another model file, and classifies the current photograph with it. */
+/** Fetches and opens another model file, and classifies the current photograph with it. Returns whether it is used. */
 async function changeModel(choice) {
   fetching.abort();
   fetching = new AbortController();
   const { signal } = fetching;
+  chosen = choice;
   model?.delete();
   model = null;
   view.hideProblem();
+  view.selectModel(choice);
   changeState(photo ? 'busy' : 'loading');
   try {
     const opened = await openModel(choice, signal);
     // Opening cannot be interrupted: the user may have chosen another model meanwhile.
-    if (signal.aborted) return opened.delete();
-    model = opened;
+    if (signal.aborted) return opened.model.delete();
+    model = opened.model;
+    choice.milliseconds = opened.milliseconds;
+    view.showReady(choice, opened.place, models);
   } catch (error) {
     if (!signal.aborted) fail(new Error(`The model cannot be opened. ${error.message ?? error}`));
-    return;
+    return false;
   }
-  view.showReady(choice);
-  if (photo) return answer();
+  if (photo) await answer();
   // In the other states, a photograph is being decoded, or was invalid.
-  if (view.getState() !== 'loading') return;
-  changeState('ready');
-  view.announce('The model is ready.');
+  else if (view.getState() === 'loading') {
+    changeState('ready');
+    view.announce('The model is ready.');
+  }
+  return !signal.aborted;
 }
 
 async function openModel(choice, signal) {
@@ -91,7 +100,15 @@ async function openModel(choice, signal) {
   view.showOpening(choice);
   await painted();
   signal.throwIfAborted();
-  return open(litert, bytes);
+  return openFastest(litert, bytes, manifest, sample);
+}
+
+/** Opens every model that has no time yet, and then the chosen one again. */
+async function timeOthers() {
+  const last = chosen;
+  for (const choice of [...models.filter(({ milliseconds }) => !milliseconds), last]) {
+    if (!(await changeModel(choice))) return;
+  }
 }
 
 // --- Photograph
@@ -118,12 +135,15 @@ async function takePhoto(blob, name) {
 }
 
 async function takeSample() {
-  const name = manifest.test.image;
   try {
-    await takePhoto(await fetchBlob(new URL(name, address)), name);
+    await takePhoto(await fetchSample(), manifest.test.image);
   } catch (error) {
     view.showProblem(error.message, 'invalid');
   }
+}
+
+function fetchSample() {
+  return fetchBlob(new URL(manifest.test.image, address));
 }
 
 function refuse(name, error) {

@@ -26,14 +26,32 @@ export function hideProblem() {
   element('problem').hidden = true;
 }
 
-/** Shows the list of model files; calls `onChange` with the one that the user chooses. */
-export function showModels(models, chosen, onChange) {
-  for (const choice of models) {
-    const input = create('input', { type: 'radio', name: 'model', value: choice.file, checked: choice === chosen });
-    input.addEventListener('change', () => onChange(choice));
-    const text = create('span', {}, choice.kind, create('small', {}, `${megabytes(choice.bytes)} MB`));
-    element('models').append(create('label', {}, input, text));
-  }
+/** Shows the list of model files; calls `onChange` with the one that the user chooses, `onTime` to time all others. */
+export function showModels(models, onChange, onTime) {
+  element('models').append(...models.map((choice) => modelRow(choice, onChange)));
+  element('time-others').addEventListener('click', onTime);
+  const { accuracy } = models[0];
+  if (accuracy) element('measured').textContent = `on ${accuracy.images} validation images, with 95% intervals`;
+}
+
+function modelRow(choice, onChange) {
+  const { file, kind, bytes, accuracy, recommended } = choice;
+  const input = create('input', { type: 'radio', name: 'model', value: file });
+  input.addEventListener('change', () => onChange(choice));
+  const name = create('b', {}, kind, ...(recommended ? [create('small', {}, 'best')] : []));
+  const size = create('span', {}, `${megabytes(bytes)}\u00a0MB`);
+  const error = create('span', {}, accuracy ? percent(accuracy.top1_error) : '–');
+  if (accuracy) error.append(create('small', {}, accuracy.top1_interval.map(percent).join('–')));
+  const time = create('span', { className: 'time' }, '–');
+  return create('label', {}, input, name, size, error, time);
+}
+
+export function selectModel({ file }) {
+  inputOf(file).checked = true;
+}
+
+function inputOf(file) {
+  return element('models').querySelector(`input[value="${CSS.escape(file)}"]`);
 }
 
 export function showFetching({ file, bytes }, received) {
@@ -46,10 +64,17 @@ export function showOpening({ file }) {
   element('status').textContent = `Opening ${file} …`;
 }
 
-export function showReady({ file, bytes, difference }) {
+/** Shows what runs the model, and its time; offers to time the models that have none yet. */
+export function showReady({ file, difference, milliseconds }, place, models) {
+  const time = `${milliseconds.toFixed(milliseconds < 10 ? 1 : 0)}\u00a0ms`;
   const limit = difference < 0.001 ? 'less than 0.1%' : `up to ${percent(difference)}`;
   element('status').textContent =
-    `${file} answers, ${megabytes(bytes)} MB. Its scores differ from the trained network's by ${limit}.`;
+    `${file} runs on ${place}: ${time} an image. Its scores differ from the trained network's by ${limit}.`;
+  inputOf(file).parentElement.querySelector('.time').textContent = time;
+  const others = models.filter((one) => !one.milliseconds);
+  element('time-others').hidden = !others.length;
+  const sum = others.reduce((total, { bytes }) => total + bytes, 0);
+  element('time-others').textContent = `Time the other files here (${megabytes(sum)} MB to fetch)`;
 }
 
 export function showNoModel() {
