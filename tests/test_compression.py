@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from alexnet_tf.compression import ranks
 from alexnet_tf.compression.compress import compress
 from alexnet_tf.compression.projection import Components
 from alexnet_tf.compression.ranks import choose_ranks, compressible, int4_bytes
@@ -37,8 +38,7 @@ from alexnet_tf.training.loop import train_and_evaluate
 needs_quantizer = helpers.requires(
     importlib.util.find_spec("ai_edge_quantizer"), "no ai_edge_quantizer here; pip install 'alexnet-tf[int4]'"
 )
-# Between the smallest and the present size of the network of `source`, in MB.
-TARGET = 0.72
+TARGET = 0.305  # In MB; between the smallest and the present size of the network of `source`.
 GOLDEN = pathlib.Path(__file__).resolve().parent / "goldens" / "run"
 
 
@@ -118,19 +118,21 @@ def test_ranks_are_the_best_for_the_size():
 
 
 @needs_quantizer
-@pytest.mark.parametrize("ranks", [{}, {"fc6": 32, "fc7": 64}])
-def test_the_size_of_the_file_is_known_before(source, ranks):
+@pytest.mark.parametrize("chosen", [{}, {"fc6": 32, "fc7": 64}])
+def test_the_size_of_the_file_is_known_before(source, chosen):
     run = load_run(source)
-    recipe = dataclasses.replace(run.recipe, dense_ranks=tuple(DenseRank(*each) for each in ranks.items()))
+    recipe = dataclasses.replace(run.recipe, dense_ranks=tuple(DenseRank(*each) for each in chosen.items()))
     model = build_model(recipe, 2)
     size = len(tflite.convert(dataclasses.replace(run, recipe=recipe, model=model).predictor(), "tflite_int4"))
-    assert size == pytest.approx(int4_bytes(recipe.network, 67, 2), abs=20_000)
+    assert 0 <= int4_bytes(recipe.network, 67, 2) - size < 15_000
 
 
 @pytest.fixture(scope="module")
 def compressed(source, tmp_path_factory):
     def make(root):
-        compress(source, root / "run", TARGET, options=helpers.UNWATCHED)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ranks, "_OVERHEAD", 0)  # What is computed too low is noticed, and corrected.
+            compress(source, root / "run", TARGET, 1, helpers.UNWATCHED)
 
     return helpers.made_once(tmp_path_factory, "compressed", make) / "run"
 
@@ -166,10 +168,10 @@ def test_a_stopped_compression_is_resumed(source, compressed, tmp_path, monkeypa
     with monkeypatch.context() as patch:
         patch.setattr(Stop, "__init__", stopped)
         with pytest.raises(Interrupted, match="after step 1 of 5"):
-            compress(source, out, TARGET, options=helpers.UNWATCHED)
+            compress(source, out, TARGET, 1, helpers.UNWATCHED)
     with pytest.raises(UserError, match=f"out must be new, or begun with the same .* and target_mb={TARGET}"):
-        compress(source, out, TARGET + 0.01, options=helpers.UNWATCHED)
-    report = compress(source, out, TARGET, options=helpers.UNWATCHED)
+        compress(source, out, TARGET + 0.01, 1, helpers.UNWATCHED)
+    report = compress(source, out, TARGET, 1, helpers.UNWATCHED)
     assert report == dataclasses.replace(Compression.load(compressed), before=report.before, after=report.after)
     for one, other in zip(load_run(out).model.get_weights(), load_run(compressed).model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -198,7 +200,7 @@ def _unfinished(source, root):
 @pytest.mark.parametrize(
     "made, target, message",
     [
-        (lambda source, root: source, 0.1, r"target_mb must be at least 0\.\d\d for this network, .* got 0.1"),
+        (lambda source, root: source, 0.1, r"target_mb must be at least 0\.\d\d for this network, .* got 0.10"),
         (lambda source, root: source, 30, r"target_mb must be below \d\.\d\d, the size of the int4 file .* got 30"),
         (lambda source, root: GOLDEN, 1, "workdir must hold a network with large dense layers, got preset 'four_la"),
         (_unfinished, 1, "workdir must hold a finished run, got .*unfinished'; alexnet-tf train resumes it"),
@@ -245,8 +247,8 @@ def test_a_teacher_sees_inputs_relative_to_its_own_mean(source):
 @pytest.mark.parametrize("suffix", [".weights.h5", ".safetensors", ".onnx"])
 @pytest.mark.parametrize("preset", ["paper", "torchvision"])
 def test_weights_of_a_compressed_network_are_written_and_read(preset, suffix, tmp_path):
-    ranks = (DenseRank("fc6", 8), DenseRank("fc8", 4))
-    recipe = get_recipe("demo", preset=preset, width=1 / 16, image_size=67, dense_ranks=ranks)
+    products = (DenseRank("fc6", 8), DenseRank("fc8", 4))
+    recipe = get_recipe("demo", preset=preset, width=1 / 16, image_size=67, dense_ranks=products)
     model, again = (helpers.enliven(build_model(recipe, 10), seed) for seed in range(2))
     save_weights(model, recipe.network, tmp_path / f"x{suffix}")
     assert load_weights(again, tmp_path / f"x{suffix}", preset) == {}

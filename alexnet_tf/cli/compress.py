@@ -21,7 +21,7 @@ flags.DEFINE_float("target_mb", 4.0, "largest size of its tflite_int4 file, in m
 flags.DEFINE_float("max_loss", 0.01, "largest rise of the top-1 error, as a fraction; above it, the exit code is 1")
 flags.DEFINE_integer("epochs", None, "passes of the fine-tuning over the training set", lower_bound=1)
 
-DEFAULTS = {"epochs": "a tenth of the run's steps, at least one epoch"}
+DEFAULTS = {"epochs": "a tenth of the run's steps, at least 100"}
 
 
 def main(argv: list[str]) -> int:

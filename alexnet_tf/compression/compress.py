@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import sys
 
 from alexnet_tf import optional, storage
 from alexnet_tf.compression.projection import Components, components_of, project
@@ -22,7 +23,8 @@ from alexnet_tf.training.options import Options
 
 # Images whose activations are projected: enough for ranks of several hundred.
 _IMAGES = 2_000
-_LEARNING_RATE = 1e-4
+# Of the fine-tuning.
+_LEARNING_RATE, _LEAST_STEPS = 1e-4, 100
 
 
 def compress(
@@ -40,7 +42,7 @@ def compress(
         workdir: directory of a finished run.
         out: directory of the smaller network's run; created if missing, resumed if begun with the same arguments.
         target_mb: largest size of its `tflite_int4` file, in 10^6 bytes.
-        epochs: passes over the training set; a tenth of the run's steps, and at least one epoch, if not given.
+        epochs: passes over the training set; if not given, a tenth of the run's steps, at least 100.
         options: how to train it.
 
     Raises:
@@ -104,9 +106,8 @@ def _begin(source: Run, out: pathlib.Path, target_mb: float, epochs: int | None)
         save_weights(smaller.model, smaller.recipe.network, out / layout.INITIAL_WEIGHTS)
         if (source.workdir / layout.FILES).is_file():  # By which held-out images stay held out.
             storage.write_bytes(out / layout.FILES, storage.read_bytes(source.workdir / layout.FILES))
-        Compression(
-            str(source.workdir), target_mb, State.of(source, before), State.of(smaller, start)
-        ).save(out)  # fmt: skip
+        states = State.of(source, before), State.of(smaller, start)
+        Compression(str(source.workdir), target_mb, *states).save(out)
         init_workdir(out, smaller.recipe, source.class_names)
 
 
@@ -122,15 +123,16 @@ def _projected(
         project(source.model, smaller.model, components)
         size = len(tflite.convert(smaller.predictor(), SMALLEST))
         if size <= target_bytes:
-            print(f"Ranks: {', '.join(f'{name} {rank}' for name, rank in ranks.items())}. {SMALLEST}: {size:,} bytes")
+            chosen = ", ".join(f"{name} {rank}" for name, rank in ranks.items())
+            print(f"Ranks: {chosen}. {SMALLEST}: {size:,} bytes", file=sys.stderr)
             return smaller
-        most_bytes -= size - target_bytes
+        most_bytes = target_bytes - (size - int4_bytes(recipe.network, *sizes))  # By what was computed too low.
 
 
 def _recipe(source: Run, ranks: Ranks, epochs: int | None) -> Recipe:
     """The recipe of the smaller network: the source's data and augmentation, with a small learning rate."""
     recipe, examples = source.recipe, source.dataset.train.count
-    steps = max(recipe.total_steps(examples) // 10, recipe.steps_per_epoch(examples))
+    steps = max(recipe.total_steps(examples) // 10, _LEAST_STEPS)
     return dataclasses.replace(
         recipe,
         name=f"{recipe.name}_compressed",

@@ -52,7 +52,7 @@ class Components:
 
     def lost(self, rank: int) -> float:
         """The fraction of the outputs' variance that a projection on `rank` components loses."""
-        return float(self.variances[rank:].sum() / self.variances.sum())
+        return float(self.variances[rank:].sum() / max(self.variances.sum(), np.finfo(np.float32).tiny))
 
     def project(self, kernel: Array, bias: Array, rank: int) -> tuple[Array, Array, Array]:
         """The product that replaces a layer, see above.

@@ -15,14 +15,14 @@ STEP = BLOCK
 
 Ranks = dict[str, int]
 
-# Bytes of operations, names and metadata in a TFLite file; about, since these differ a little from network to network.
-_OVERHEAD = 8_000
+# Bytes of operations, names and metadata in a TFLite file: 8,000 to 21,000 in different networks.
+_OVERHEAD = 20_000
 
 
 def compressible(network: Preset, size: int, classes: int) -> dict[str, int]:
     """The dense layers that are large enough: those that have more parameters than a product of rank `STEP`.
 
-    Of a classifier, which is as good as its rank, that is one with many classes: 4,096 by 1,000, but not 4,096 by 10.
+    A classifier is large if it has many classes: 4,096 by 1,000, but not 4,096 by 10.
 
     Args:
         network: the network.
@@ -44,7 +44,7 @@ def int4_bytes(network: Preset, size: int, classes: int) -> int:
     """About how many bytes the file `tflite_int4` of a network has.
 
     A weight takes 8 bits in a convolution and 4 in a dense layer; biases, scales of convolutions and the mean image
-    take 32, scales of blocks in dense layers 16. The file is up to 20 kB larger.
+    take 32, scales of blocks in dense layers 16.
     """
     weighted = list(_weighted(network, size, classes))
     blockwise = all(math.prod(shape) % BLOCK == 0 for spec, shape in weighted if isinstance(spec, Dense))
@@ -103,7 +103,7 @@ def choose_ranks(
     if bytes_of(ranks) > most_bytes:
         raise UserError(
             f"target_mb must be at least {math.ceil(bytes_of(ranks) / 1e4) / 100:.2f} for this network, most of which "
-            f"are convolutions, got {most_bytes / 1e6:g}"
+            f"are convolutions, got {most_bytes / 1e6:.2f}"
         )
     while True:
         steps = {}

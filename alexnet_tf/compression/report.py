@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alexnet_tf import storage
+from alexnet_tf.errors import UserError
 from alexnet_tf.evaluation.metrics import Metrics
 from alexnet_tf.exporting.accuracy import Sample, measure
 from alexnet_tf.exporting.formats import FORMATS, Options
@@ -80,8 +81,13 @@ class Compression:
     def load(cls, workdir: pathlib.Path) -> "Compression":
         """Reads `compression.json`; raises UserError if it is missing or damaged."""
         fields = storage.read_json(workdir / FILE, FORMAT_VERSION)
-        states = {name: State(**fields.pop(name)) for name in ("before", "start", "after") if fields.get(name)}
-        return cls(**{**fields, **states})
+        try:
+            states = {name: State(**fields[name]) for name in ("before", "start", "after") if fields[name]}
+            return cls(**{**fields, **states})
+        except (KeyError, TypeError) as error:
+            raise UserError(
+                f"{str(workdir / FILE)!r} must hold the figures of a compression: {error!s:.200}"
+            ) from error
 
     def table(self) -> str:
         """All figures as lines of text."""
