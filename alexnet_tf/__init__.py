@@ -10,6 +10,7 @@ from alexnet_tf import registration as _registration
 from alexnet_tf import stderr_filter as _stderr_filter
 
 if _TYPE_CHECKING:
+    from alexnet_tf.compression.compress import compress
     from alexnet_tf.data.datasets import open_dataset
     from alexnet_tf.evaluation.evaluator import evaluate
     from alexnet_tf.exporting.export import export
@@ -41,6 +42,7 @@ _MODULE_OF = {
     "Preset": "models.preset",
     "RECIPES": "runs.recipes",
     "Recipe": "runs.recipe",
+    "compress": "compression.compress",
     "decode_predictions": "models.pretrained.imagenet",
     "evaluate": "evaluation.evaluator",
     "export": "exporting.export",
@@ -62,6 +64,7 @@ __all__ = [
     "Preset",
     "RECIPES",
     "Recipe",
+    "compress",
     "decode_predictions",
     "evaluate",
     "export",

@@ -12,8 +12,9 @@ import pytest
 import alexnet_tf
 
 NAMES = [
-    "AlexNet", "PRESETS", "Preset", "RECIPES", "Recipe", "decode_predictions", "evaluate", "export", "get_preset",
-    "get_recipe", "layers", "load_run", "open_dataset", "open_predictor", "preprocess_input", "train_and_evaluate",
+    "AlexNet", "PRESETS", "Preset", "RECIPES", "Recipe", "compress", "decode_predictions", "evaluate", "export",
+    "get_preset", "get_recipe", "layers", "load_run", "open_dataset", "open_predictor", "preprocess_input",
+    "train_and_evaluate",
 ]  # fmt: skip
 
 USER_SCRIPT = """

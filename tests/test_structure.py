@@ -20,8 +20,20 @@ BELOW = {
     "exporting": {"models", "data", "inference", "runs"},
     "plotting": {"models", "data", "inference", "runs"},
     "training": {"models", "data", "inference", "runs", "evaluation", "plotting"},
+    "compression": {"models", "data", "inference", "runs", "evaluation", "exporting", "plotting", "training"},
     "experiments": {"models", "data", "inference", "runs", "evaluation", "plotting", "training"},
-    "cli": {"models", "data", "inference", "runs", "evaluation", "exporting", "plotting", "training", "experiments"},
+    "cli": {
+        "models",
+        "data",
+        "inference",
+        "runs",
+        "evaluation",
+        "exporting",
+        "plotting",
+        "training",
+        "compression",
+        "experiments",
+    },
 }
 
 

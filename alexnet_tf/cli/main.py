@@ -11,6 +11,7 @@ COMMANDS = {
     "evaluate": "top-1 and top-5 error of a run, an export, or an ensemble of them",
     "predict": "label image files",
     "export": "write a SavedModel, TFLite and ONNX files",
+    "compress": "make a smaller network of a run",
     "verify": "check an export on this machine",
     "prepare": "resize a dataset once, so that training only reads and crops",
     "features": "write a layer's output for image files or a dataset",

@@ -51,6 +51,20 @@ class Parity:
 def check_parity(
     name: str, path: pathlib.Path, exported: Predictor, predictor: Predictor, images: npt.NDArray[np.uint8]
 ) -> Parity:
+    """As `compare`; raises ParityError if the relative error is larger than the bound of the format."""
+    parity = compare(name, path, exported, predictor, images)
+    # A comparison with NaN is False.
+    if not parity.relative_error <= FORMATS[name].bound:
+        raise ParityError(
+            f"{name} differs from the Keras model by {parity.relative_error:.2g} (relative), more than "
+            f"{FORMATS[name].bound:g}; nothing was exported"
+        )
+    return parity
+
+
+def compare(
+    name: str, path: pathlib.Path, exported: Predictor, predictor: Predictor, images: npt.NDArray[np.uint8]
+) -> Parity:
     """Compares an exported file with the network that it was made from, image by image.
 
     Args:
@@ -59,9 +73,6 @@ def check_parity(
         exported: the exported file as a predictor.
         predictor: the network.
         images: uint8 (images, crop, crop, 3).
-
-    Raises:
-        ParityError: if the relative error is larger than the bound of the format.
     """
     expected = np.concatenate([predictor.probabilities(image[None]).numpy() for image in images])
     exported.compiled(images[:1])  # The first call is slow.
@@ -73,12 +84,6 @@ def check_parity(
     actual = np.stack(rows)
     error = float(np.max(np.abs(actual - expected).max(-1) / expected.max(-1)))
     agreement = float(np.mean(actual.argmax(-1) == expected.argmax(-1)))
-    # A comparison with NaN is False.
-    if not error <= FORMATS[name].bound:
-        raise ParityError(
-            f"{name} differs from the Keras model by {error:.2g} (relative), more than {FORMATS[name].bound:g}; "
-            "nothing was exported"
-        )
     return Parity(name, error, agreement, _bytes_on_disk(path) / 1e6, 1e3 * float(np.median(seconds)))
 
 

@@ -66,7 +66,8 @@ class KerasPredictor(Predictor):
         return (last_pool, *self._names(keras.layers.Dense)[-2:-1])
 
     def _names(self, kind: type[keras.layers.Layer]) -> list[str]:
-        return [layer.name for layer in self.model.layers if isinstance(layer, kind)]
+        """The layers of a kind; of a product of low rank, whose first layer has no biases, only the second."""
+        return [layer.name for layer in self.model.layers if isinstance(layer, kind) and layer.use_bias]
 
     def layers(self, images: npt.ArrayLike | tf.Tensor, names: Sequence[str]) -> dict[str, tf.Tensor]:
         """See `Predictor.layers`: e.g. `logits`, `fc7` (batch, 4096) after ReLU, `pool5` (batch, 6, 6, 256)."""

@@ -45,7 +45,7 @@ def _(spec: specs.Conv, shape: InputShape, number: str) -> Layers:
 @make_layers.register
 def _(spec: specs.Dense, shape: InputShape, number: str) -> Layers:
     initializers = _initializers(spec.kernel_init, spec.bias_init, shape[-1])
-    return [keras.layers.Dense(spec.units, dtype=spec.dtype, name=spec.name, **initializers)]
+    return [keras.layers.Dense(spec.units, use_bias=spec.use_bias, dtype=spec.dtype, name=spec.name, **initializers)]
 
 
 @make_layers.register

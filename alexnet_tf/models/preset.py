@@ -1,8 +1,10 @@
 """A network with its preprocessing, as data."""
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from alexnet_tf.errors import UserError
 from alexnet_tf.models import specs
 
 
@@ -65,6 +67,30 @@ class Preset:
             return self
         *hidden, classifier = self.layers
         return dataclasses.replace(self, layers=(*(specs.widened(layer, factor) for layer in hidden), classifier))
+
+    def with_dense_ranks(self, ranks: Mapping[str, int]) -> "Preset":
+        """A copy in which dense layers are products of low rank.
+
+        `fc6` of rank 256 becomes `bottleneck6`, which has 256 units and no biases, followed by `fc6`.
+
+        Args:
+            ranks: {name of a dense layer: rank}.
+
+        Raises:
+            UserError: if there is no such dense layer.
+        """
+        dense = [layer.name for layer in self.layers if isinstance(layer, specs.Dense)]
+        if not set(ranks) <= set(dense):
+            raise UserError(f"dense_ranks must name some of {', '.join(dense)}, got {', '.join(ranks)}")
+
+        def layers() -> Iterator[specs.LayerSpec]:
+            for layer in self.layers:
+                if isinstance(layer, specs.Dense) and layer.name in ranks:
+                    name = f"bottleneck{layer.name[-1]}"
+                    yield dataclasses.replace(layer, name=name, units=ranks[layer.name], use_bias=False)
+                yield layer
+
+        return dataclasses.replace(self, layers=tuple(layers()))
 
     def without(self, *types: str) -> "Preset":
         """A copy without the layers of these types, e.g. `without("LRN")`."""

@@ -83,18 +83,23 @@ class Dense(WeightedSpec):
         units: output features.
         kernel_init, bias_init: as for `Conv`.
         dtype: Keras dtype policy of the layer; None for the policy in force.
+        use_bias: whether it has biases.
     """
 
     units: int
     kernel_init: float | str = 0.01
     bias_init: float | str = 0.0
     dtype: str | None = None
+    use_bias: bool = True
 
     def output_shape(self, shape: Shape) -> Shape:
         return (self.units,)
 
     def kernel_shape(self, shape: Shape) -> Shape:
         return (*shape, self.units)
+
+    def parameters(self, shape: Shape) -> int:
+        return super().parameters(shape) - (0 if self.use_bias else self.units)
 
 
 @dataclasses.dataclass(frozen=True)

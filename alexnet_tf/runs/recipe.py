@@ -21,6 +21,8 @@ from alexnet_tf.runs import fields, layout
 from alexnet_tf.runs.fields import field
 
 FORMAT_VERSION = 1  # Of recipe.json.
+# Fields that a recipe.json of this version may lack, because it was written before there were any.
+ADDED_FIELDS: dict[str, Any] = {"dense_ranks": (), "teacher": None}
 
 # Photographs are resized to 256 pixels for a network of 227; other sizes keep the proportion.
 _RESIZE_TO_CROP = 256 / 227
@@ -48,6 +50,18 @@ class LayerDecay:
 
     prefix: str
     decay: float = field(dataclasses.MISSING, "optimization", "weight decay", at_least=0)
+
+    def __post_init__(self) -> None:
+        """Checks the types and ranges of all fields."""
+        fields.check(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class DenseRank:
+    """The rank of a dense layer that is a product of two, see `Preset.with_dense_ranks`."""
+
+    layer: str
+    rank: int = field(dataclasses.MISSING, "network", "units of the first of the two layers", at_least=1)
 
     def __post_init__(self) -> None:
         """Checks the types and ranges of all fields."""
@@ -102,6 +116,9 @@ class Recipe:
     towers: bool = field(
         True, "network", "keep the preset's towers; without them every filter sees all channels", defines_network=True
     )
+    dense_ranks: tuple[DenseRank, ...] = field(
+        (), "network", "dense layers that are products of low rank", defines_network=True
+    )
     batch_size: int = field(128, "optimization", "images per step, over all devices", at_least=1)
     epochs: int = field(90, "optimization", "passes over the training set", at_least=1, may_change=True)
     steps: int | None = field(
@@ -124,6 +141,10 @@ class Recipe:
     label_smoothing: float = field(
         0.0, "optimization", "fraction of each target that is spread over all classes", at_least=0, below=1
     )
+    teacher: str | None = field(
+        None, "optimization", "workdir of a run to learn from: the loss compares the probabilities with those of its "
+        "network (distillation)", if_none="none",
+    )  # fmt: skip
     head_lr_multiplier: float = field(
         1.0, "optimization", "learning rate of the last layer, and of others that pretrained weights do not fit, as a "
         "multiple of learning_rate", above=0,
@@ -212,7 +233,7 @@ class Recipe:
             preset = _with_code_initialization(preset)
         if self.initialization == "he":
             preset = _with_he_initialization(preset)
-        return preset
+        return preset.with_dense_ranks({layer.layer: layer.rank for layer in self.dense_ranks})
 
     @property
     def dataset_seed(self) -> int:
@@ -265,7 +286,7 @@ class Recipe:
         """
         values: dict[str, Any] = storage.read_json(path, FORMAT_VERSION)
         try:
-            return fields.from_json(cls, values)
+            return fields.from_json(cls, {**ADDED_FIELDS, **values})
         except UserError as error:
             raise UserError(f"{str(path)!r} is not a valid recipe: {error!s:.500}") from error
 

@@ -84,6 +84,10 @@ class Run:
         }
         if recipe.weights:
             facts["pretrained weights"] = f"{recipe.weights}, frozen through: {recipe.freeze_through}"
+        if recipe.dense_ranks:
+            facts["dense ranks"] = ", ".join(f"{layer.layer}: {layer.rank}" for layer in recipe.dense_ranks)
+        if recipe.teacher:
+            facts["teacher"] = recipe.teacher
         if not file.is_file():
             return {**facts, "error": "unknown: the run is not finished"}
         result = storage.read_json(file, RESULT_VERSION)

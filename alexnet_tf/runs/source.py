@@ -19,7 +19,7 @@ from alexnet_tf.models.pretrained.safetensors_file import read_details
 from alexnet_tf.models.pretrained.sources import is_address, published_preset
 from alexnet_tf.models.specs import Dropout
 from alexnet_tf.runs import fields, layout
-from alexnet_tf.runs.recipe import Recipe, read_recipe
+from alexnet_tf.runs.recipe import ADDED_FIELDS, Recipe, read_recipe
 from alexnet_tf.runs.run import Run
 
 # The fields in which weights and the network that takes them must agree.
@@ -40,7 +40,7 @@ def source_run(weights: str) -> pathlib.Path | None:
 
 
 def network_fields(recipe: Recipe) -> dict[str, Any]:
-    """The fields of a recipe that `RunDetails.network` holds."""
+    """The fields of a recipe that `RunDetails.network` holds as JSON."""
     return {name: getattr(recipe, name) for name in _DETAILS}
 
 
@@ -48,7 +48,8 @@ def run_details(run: Run) -> RunDetails:
     """What a weight file that is written from a run says of it."""
     needs_mean = isinstance(run.recipe.network.preprocessing.mean, str)
     mean_image = run.statistics.mean_image.astype(np.float32) if needs_mean else None
-    return RunDetails(network_fields(run.recipe), run.class_names, mean_image)
+    recipe = dataclasses.asdict(run.recipe)
+    return RunDetails({name: recipe[name] for name in _DETAILS}, run.class_names, mean_image)
 
 
 def described_recipe(details: RunDetails, weights: str | os.PathLike) -> Recipe:
@@ -58,14 +59,15 @@ def described_recipe(details: RunDetails, weights: str | os.PathLike) -> Recipe:
         UserError: if the fields are not those of a network, or have values that are not allowed, or the mean image does
             not belong to it.
     """
-    if set(details.network) != set(_DETAILS):
+    network = {**{name: value for name, value in ADDED_FIELDS.items() if name in _DETAILS}, **details.network}
+    if set(network) != set(_DETAILS):
         raise UserError(f"weights must describe a network by {', '.join(_DETAILS)}, got {str(weights)!r}")
     for name in ("image_size", "pool_size"):  # Whoever wrote the file must not keep us computing sizes for hours.
-        value = details.network[name]
+        value = network[name]
         if isinstance(value, int) and value > MAX_SIDE:
             raise UserError(f"weights must have {name} of at most {MAX_SIDE}, got {value!s:.30} in {str(weights)!r}")
     try:
-        recipe = Recipe("weights", **details.network)
+        recipe = fields.from_json(Recipe, {**dataclasses.asdict(Recipe("weights")), **network})
     except UserError as error:
         raise UserError(f"weights must describe a network, got {str(weights)!r}: {error}") from error
     side, resize = 0 if details.mean_image is None else len(details.mean_image), recipe.resize_crop.resize

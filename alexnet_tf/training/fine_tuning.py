@@ -22,7 +22,7 @@ FORMAT_VERSION = 1  # Of reinitialized.json.
 
 
 def prepare_model(model: keras.Model, recipe: Recipe, workdir: pathlib.Path) -> dict[str, str]:
-    """Loads the recipe's weights, if it has any, and freezes what it keeps as it is.
+    """Loads the recipe's weights, or the workdir's initial ones, if there are any, and freezes what is kept as it is.
 
     Args:
         model: the new network of the recipe.
@@ -35,10 +35,11 @@ def prepare_model(model: keras.Model, recipe: Recipe, workdir: pathlib.Path) -> 
     Raises:
         UserError: as `load_pretrained` and `read_reinitialized`.
     """
-    reinitialized = {}
+    reinitialized, resumes = {}, bool(candidates(workdir / layout.CHECKPOINTS))
     if recipe.weights:
-        resumes = bool(candidates(workdir / layout.CHECKPOINTS))
         reinitialized = read_reinitialized(workdir) if resumes else load_pretrained(model, recipe)
+    elif (workdir / layout.INITIAL_WEIGHTS).is_file() and not resumes:
+        load_weights(model, workdir / layout.INITIAL_WEIGHTS, recipe.preset)
     freeze(model, recipe.freeze_through)
     return reinitialized
 

@@ -101,7 +101,7 @@ class LayerProbe:
             "gradient_norm": {name: tf.norm(gradient) / scale for name, gradient in gradients.items()},
             "dead_relus": {name: dead_fraction(relu, weights > 0) for name, relu in relus.items()},
             "weights": {name: sample(layer.kernel) for name, layer in self._weighted.items()},
-            "biases": {name: sample(layer.bias) for name, layer in self._weighted.items()},
+            "biases": {name: sample(layer.bias) for name, layer in self._weighted.items() if layer.use_bias},
             "activations": {name: sample(values) for name, values in {**activations, head: logits}.items()},
         }
 

@@ -27,6 +27,7 @@ from alexnet_tf.runs.run_dataset import check_unchanged, open_run_dataset
 from alexnet_tf.runs.run_statistics import load_or_compute_statistics
 from alexnet_tf.training import half_precision, profiling, xla
 from alexnet_tf.training.diagnosis import StuckLoss, class_balance
+from alexnet_tf.training.distillation import Teacher, load_teacher
 from alexnet_tf.training.distribution import (
     detecting_lost_workers,
     device_kind,
@@ -86,6 +87,7 @@ def train_and_evaluate(recipe: Recipe, workdir: str | os.PathLike, options: Opti
         profiling.check(options.profile, recipe.total_steps(dataset.train.count))
         with strategy.scope():
             model = build_model(recipe, len(dataset.class_names), recipe.precision)
+            teacher = load_teacher(recipe, dataset.class_names)
         # The weights are loaded before the workdir is created: if they cannot be, there is no run.
         reinitialized = prepare_model(model, recipe, workdir)
         with locked_workdir(workdir) if chief and not exists else contextlib.nullcontext():
@@ -94,7 +96,7 @@ def train_and_evaluate(recipe: Recipe, workdir: str | os.PathLike, options: Opti
                 save_reinitialized(workdir, reinitialized)
             statistics = load_or_compute_statistics(recipe, workdir, dataset, chief)
             run = Run(recipe, dataset.class_names, statistics, model, workdir)
-            trainer = Trainer(run, dataset, strategy, options, reinitialized)
+            trainer = Trainer(run, dataset, strategy, options, reinitialized, teacher)
             with stopping_gracefully(trainer.stop):
                 metrics = trainer.finish()
                 wait_for_others(strategy, workdir / layout.RESULT)
@@ -110,6 +112,7 @@ class Trainer:
         strategy: the devices that train.
         options: how to train.
         reinitialized: layers that pretrained weights did not fit, and why: see `load_pretrained`.
+        teacher: the run that the network learns from, if any.
 
     Attributes:
         stop: the request to stop.
@@ -122,6 +125,7 @@ class Trainer:
         strategy: tf.distribute.Strategy,
         options: Options,
         reinitialized: Mapping[str, str],
+        teacher: Run | None = None,
     ) -> None:
         self._run, self._dataset, self._strategy, self._options = run, dataset, strategy, options
         self._reinitialized = reinitialized
@@ -129,8 +133,9 @@ class Trainer:
         steps_per_call = options.steps_per_call or (10 if device_kind() == "GPU" else 1)
         self._max_steps_per_call = min(steps_per_call, options.log_every)
         self._state = TrainingState(
-            run, dataset.train.count, strategy, self.stop, self._max_steps_per_call, options, reinitialized
-        )
+            run, dataset.train.count, strategy, self.stop, self._max_steps_per_call, options, reinitialized,
+            Teacher(teacher, run.mean) if teacher else None,
+        )  # fmt: skip
         self._checkpoints = Checkpoints(run.workdir, self._state.trackables, self._chief)
         self._checkpoints.restore()
         self._saved_at = time.monotonic()
@@ -265,6 +270,8 @@ class Trainer:
         )
         if self._options.jit != "false" and xla.why_unavailable():
             self._journal.log(f"XLA cannot compile here: training without it ({xla.why_unavailable()})")
+        if recipe.teacher:
+            self._journal.log(f"Teacher: {recipe.teacher}")
         for line in describe(model, recipe, self._reinitialized) if recipe.weights else ():
             self._journal.log(line)
         for line in class_balance(train.labels, classes) if train.labels is not None else ():

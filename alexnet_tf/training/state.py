@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from alexnet_tf.runs.checkpoints import random_states
 from alexnet_tf.runs.run import Run
+from alexnet_tf.training.distillation import Teacher
 from alexnet_tf.training.interruption import Stop
 from alexnet_tf.training.optimizer import build_optimizer
 from alexnet_tf.training.options import Options
@@ -27,6 +28,7 @@ class TrainingState:
         max_steps_per_call: the most steps per call of `train_step`.
         options: how to train.
         reinitialized: as for `variable_rates`.
+        teacher: as for `TrainStep`.
 
     Attributes:
         train_step: the compiled `TrainStep`.
@@ -42,6 +44,7 @@ class TrainingState:
         max_steps_per_call: int,
         options: Options,
         reinitialized: Collection[str] = (),
+        teacher: Teacher | None = None,
     ) -> None:
         recipe = run.recipe
         self._recipe, self._model, self._reinitialized = recipe, run.model, tuple(reinitialized)
@@ -53,7 +56,7 @@ class TrainingState:
             self.train_step = TrainStep(
                 strategy, run.model, self._optimizer, recipe, run.mean,
                 run.statistics.color_pca(recipe.color_pca), stop.requested, max_steps_per_call,
-                options.jit, options.deterministic,
+                options.jit, options.deterministic, teacher,
             )  # fmt: skip
         self._step, self._validated = (tf.Variable(0, dtype=tf.int64) for _ in range(2))
         self._plateau = tf.Variable(dataclasses.astuple(Plateau()), dtype=tf.float64)

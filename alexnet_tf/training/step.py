@@ -13,6 +13,7 @@ from alexnet_tf.data.network_input import network_input
 from alexnet_tf.evaluation.metrics import Sums, batch_sums
 from alexnet_tf.runs.recipe import Recipe
 from alexnet_tf.training import xla
+from alexnet_tf.training.distillation import Teacher, distillation_losses
 from alexnet_tf.training.loss_scale import LossScale
 from alexnet_tf.training.optimizer import PaperSGD
 
@@ -61,6 +62,7 @@ class TrainStep:
             `"false"`, nothing. On a CPU, a step is 1.6 times as fast with `"auto"` as with `"true"`; on GPUs it was
             never measured.
         deterministic: whether only deterministic kernels are allowed, which TensorFlow's clock is not.
+        teacher: the network that `model` learns from; None for none.
 
     Attributes:
         loss_scale: `LossScale` for float16, else None.
@@ -78,11 +80,13 @@ class TrainStep:
         max_steps_per_call: int = 1,
         jit: str = "auto",
         deterministic: bool = False,
+        teacher: Teacher | None = None,
     ) -> None:
         self._strategy, self._model, self._optimizer, self._recipe = strategy, model, optimizer, recipe
         self._logits = keras.Model(model.inputs, model.get_layer("probabilities").input)
         self._mean, self._color_pca = tf.constant(mean), [tf.constant(part) for part in color_pca]
         self._stop_requested, self._max_steps_per_call = stop_requested, max_steps_per_call
+        self._teacher = teacher
         self.loss_scale = LossScale() if recipe.precision == "mixed_float16" else None
         self._now = _python_time if deterministic else tf.timestamp
         # Compiled into one loop over the batch. Separate operations would each pass it through memory, which takes
@@ -135,7 +139,8 @@ class TrainStep:
         color_pca = self._color_pca if color_noise else None
         images = self._network_input(batch, self._mean, color_pca, self._recipe.color_noise_divisor)
         scale = self.loss_scale.scale if self.loss_scale else tf.ones([])
-        logits, gradients = self._gradients(images, batch["label"], batch["weight"], scale)
+        teacher_logits = self._teacher.logits(images) if self._teacher else None
+        logits, gradients = self._gradients(images, batch["label"], batch["weight"], scale, teacher_logits)
         if self.loss_scale:
             gradients, good = self.loss_scale.unscale(gradients)
             self._optimizer.learning_rate = tf.where(good, rate, 0)
@@ -144,7 +149,12 @@ class TrainStep:
         return tf.concat([sums, [tf.cast(self._stop_requested, tf.float64)]], axis=0)
 
     def _gradients_of(
-        self, images: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, scale: tf.Tensor
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        weights: tf.Tensor,
+        scale: tf.Tensor,
+        teacher_logits: tf.Tensor | None,
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """The logits, and the gradient of the scaled loss for each trainable variable."""
         smoothing = self._recipe.label_smoothing
@@ -157,6 +167,8 @@ class TrainStep:
             if smoothing:
                 uniform = tf.reduce_logsumexp(logits, axis=-1) - tf.reduce_mean(logits, axis=-1)
                 losses = (1 - smoothing) * losses + smoothing * uniform
+            if teacher_logits is not None:
+                losses = distillation_losses(losses, logits, teacher_logits)
             # A constant divisor, so that the replicas' gradients add up to that of the global batch.
             loss = tf.reduce_sum(losses * weights) / self._recipe.batch_size * scale
         return logits, tape.gradient(loss, trainable)

@@ -25,7 +25,7 @@ _DTYPES: dict[int, np.dtype] = {
 # Of a tensor that a graph fills with one number; fc6, the largest of AlexNet, has 38 million.
 _MOST_FILLED = 2**26
 
-_ZOO_NAME = re.compile(r"(conv\d|fc\d|bn\d)_\w_0")
+_ZOO_NAME = re.compile(r"((?:conv|fc|bn|bottleneck)\d)_\w_0")
 
 
 def read_onnx(path: str | os.PathLike) -> WeightFile:
@@ -132,7 +132,7 @@ def _layer_name(tensor: str, numbered: str) -> str:
     """The layer of a tensor: its own name where it has one of ours, else that by the order of the nodes."""
     zoo = _ZOO_NAME.fullmatch(tensor)
     prefix = tensor.removesuffix(".weight")
-    own = prefix if re.fullmatch(r"(conv|fc|bn)\d", prefix) else numbered
+    own = prefix if re.fullmatch(r"(conv|fc|bn|bottleneck)\d", prefix) else numbered
     return zoo[1] if zoo else TORCHVISION_LAYERS.get(prefix, own)
 
 

@@ -91,12 +91,12 @@ class _Graph:
 
     def layer_weights(self, layer: str) -> list[str]:
         """Adds the weights of a layer and returns their names."""
-        if layer in self._keys:
-            names = [f"{self._keys[layer]}.{end}" for end in ("weight", "bias")]
+        if self._keys:
+            names = [f"{self._keys.get(layer, layer)}.{end}" for end in ("weight", "bias")]
         else:
-            ends = "wb" if len(self.weights[layer]) == 2 else "sbmv"  # Scale, bias, mean, variance.
+            ends = "sbmv" if layer.startswith("bn") else "wb"  # Scale, bias, mean, variance.
             names = [f"{layer}_{end}_0" for end in ends]
-        return [self.constant(array, name) for name, array in zip(names, self.weights[layer], strict=True)]
+        return [self.constant(array, name) for name, array in zip(names, self.weights[layer], strict=False)]
 
     def finished(self) -> bytes:
         """Names the last tensor `logits` and returns the file's bytes."""
@@ -131,7 +131,7 @@ def _(spec: specs.Conv, graph: _Graph) -> None:
 def _(spec: specs.Dense, graph: _Graph) -> None:
     graph.number = spec.name[-1]
     graph.node("Gemm", graph.layer_weights(spec.name), transB=1)
-    graph.shape = (len(graph.weights[spec.name][1]),)
+    graph.shape = (len(graph.weights[spec.name][0]),)
 
 
 @add_nodes.register

@@ -30,7 +30,7 @@ class LayerReport:
 
     def __str__(self) -> str:
         details = f": {self.details}" if self.details else ""
-        return f"{self.layer:<6}{_sides(self.shape):<16} {self.outcome}{details}"
+        return f"{self.layer + ' ':<6}{_sides(self.shape):<16} {self.outcome}{details}"
 
 
 def layer_reports(
