@@ -129,7 +129,7 @@ def test_an_export_gives_the_inner_layers_of_the_network(original):
     model, inputs = predictor.model, IMAGES.astype(np.float32) - predictor.preprocessing.mean
     for name, output in (("fc7", model.get_layer("relu7").output), ("pool5", model.get_layer("flatten").input)):
         expected = keras.Model(model.inputs, output).predict(inputs, verbose=0)
-        np.testing.assert_allclose(features[name], expected, rtol=1e-4, atol=1e-5)
+        helpers.assert_close(name, features[name], expected, 1e-5)
 
 
 def test_undecodable_images_are_invalid_and_the_others_are_classified(original):

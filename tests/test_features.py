@@ -5,6 +5,7 @@ import signal
 import time
 
 import commands
+import helpers
 import keras
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def test_files_of_a_run(run, folder, tmp_path):
     with np.load(out) as found:
         assert sorted(found) == ["features", "files"]
         assert found["files"].tolist() == [str(file) for file in good] and found["features"].dtype == np.float32
-        np.testing.assert_allclose(found["features"], _expected(run, good, "relu6"), rtol=1e-5, atol=1e-6)
+        helpers.assert_close("relu6", found["features"], _expected(run, good, "relu6"), 1e-5)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["found.npz", "text.jpg"]
 
 
@@ -75,7 +76,7 @@ def test_a_dataset_through_an_export(run_and_export, run, folder, tmp_path):
     files = [row["file"].numpy().decode() for row in rows]
     assert all(row["class"].numpy().decode() in file for row, file in zip(rows, files, strict=True))
     features = np.stack([row["features"].numpy().reshape(row["shape"]) for row in rows])
-    np.testing.assert_allclose(features, _expected(run, files, "pool5"), rtol=1e-4, atol=1e-5)
+    helpers.assert_close("pool5", features, _expected(run, files, "pool5"), 1e-5)
     with pytest.raises(UserError, match="layer must be one of fc7, pool5, .* got 'conv1'"):
         write_features(predictor, "conv1", splits, out)
     with pytest.raises(UserError, match="model must be the workdir of a run, an export with a SavedModel, a "):
