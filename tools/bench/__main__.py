@@ -7,6 +7,7 @@ import argparse
 import dataclasses
 import json
 import multiprocessing
+import os
 import pathlib
 import tempfile
 from collections.abc import Callable
@@ -21,6 +22,7 @@ SUITES = ("train", "infer", "latency", "input")
 
 def main() -> None:
     """Prints the tables."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Of the peers, too: several lines at every start.
     options = _options()
     directory = options.export.absolute()
     results = []

@@ -94,6 +94,10 @@ def alternate(contenders: Sequence[Contender], rounds: int, expected: np.ndarray
                 time_taken = _receive(name, pipes)
                 if number:
                     seconds[name].append(time_taken)
+    except BaseException:
+        for process in processes:
+            process.terminate()
+        raise
     finally:
         for pipe in pipes.values():
             pipe.close()  # Which ends the process.
