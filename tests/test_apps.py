@@ -14,10 +14,11 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 APPS = ROOT / "export" / "apps"
 
 
-def _check(command, photos, predictor, tolerance):
-    """Runs an app on the photographs and compares its output with the network's."""
+def _check(command, photos, predictor, tolerance, says=""):
+    """Runs an app on the photographs and compares its output with the network's; `says` must be on stderr."""
     done = subprocess.run([*command, *photos], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+    assert says in done.stderr
     answers = {}
     for line in done.stdout.splitlines():
         file, label, score = line.split("\t")
@@ -41,6 +42,14 @@ def test_python(exported, photos, app, model, tolerance):
     _check([sys.executable, APPS / "python" / f"{app}.py", out / model], photos, predictor, tolerance)
 
 
+def test_of_an_export_the_recommended_file_runs(exported, photos, tmp_path):
+    out, predictor = exported
+    (tmp_path / "model_int4.tflite").symlink_to(out / "model.tflite")
+    (tmp_path / "manifest.json").write_text('{"recommended_tflite": "model_int4.tflite"}')
+    command = [sys.executable, APPS / "python" / "label_litert.py", tmp_path]
+    _check(command, photos, predictor, 2e-3, f"using {tmp_path / 'model_int4.tflite'}\n")
+
+
 @pytest.mark.parametrize("app, model", [("label_litert", "model.tflite"), ("label_onnx", "model.onnx")])
 def test_a_file_without_its_manifest(exported, photos, tmp_path, app, model):
     out, predictor = exported
@@ -54,6 +63,14 @@ def test_a_tflite_file_of_another_program_is_one_line(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert done.stderr == f"error: {tmp_path / 'model.tflite'}: no metadata of alexnet-tf export\n"
+
+
+def test_an_export_without_a_tflite_file_is_one_line(tmp_path):
+    (tmp_path / "manifest.json").write_text("{}")
+    command = [sys.executable, APPS / "python" / "label_litert.py", tmp_path, "photo.jpg"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr == f"error: {tmp_path}: no manifest.json that recommends a TFLite file\n"
 
 
 @pytest.mark.slow

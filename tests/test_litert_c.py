@@ -45,6 +45,7 @@ def _answers(program, model, files):
     """{file: [(label, score)]} as the program prints it."""
     done = subprocess.run([program, model, *files], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+    assert ("using model.tflite\n" in done.stderr) == model.is_dir()
     answers = {}
     for line in done.stdout.splitlines():
         file, label, score = line.split("\t")
@@ -160,9 +161,12 @@ def test_errors_of_usage(program, directory, tmp_path):
     photo.write_bytes(helpers.noise_jpeg(0))
     alone = tmp_path / "model.tflite"
     alone.write_bytes((directory / "model.tflite").read_bytes())
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "manifest.json").write_text('{"recommended_tflite": "../model.tflite"}')
     for arguments in (
         [], [directory], [tmp_path / "none", photo], [directory, tmp_path / "none.jpg"], [directory, tmp_path],
-        [directory / "labels.txt", photo], [alone, photo],
+        [directory / "labels.txt", photo], [alone, photo], [other, photo],
     ):  # fmt: skip
         done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=60)
         assert done.returncode == 1 and not done.stdout

@@ -7,6 +7,7 @@ and the headers of stb if they are missing. Nothing is skipped: a program that c
 import argparse
 import contextlib
 import dataclasses
+import json
 import os
 import pathlib
 import re
@@ -44,12 +45,14 @@ class App:
         format: that it runs.
         command: to which the image files are added.
         decoder_bound: change of a probability that its image decoder may cause.
+        says: text that it must print to stderr.
     """
 
     name: str
     format: str
     command: list
     decoder_bound: float = 0.0
+    says: str = ""
 
 
 def main():
@@ -73,24 +76,24 @@ def main():
         probabilities = predictor.predict(image.read_bytes())
         expected[str(image)] = dict(zip(predictor.class_names, probabilities, strict=True))
     good = True
-    print(
-        f"\n{'program':<28}{'format':<16}{'same top-1':>11}{'largest error':>15}{'bound':>9}{'seconds':>9}", flush=True
-    )
+    heads = f"{'same top-1':>11}{'largest error':>15}{'bound':>9}{'ms an image':>13}{'seconds':>9}"
+    print(f"\n{'program':<28}{'format':<18}{heads}", flush=True)
     with _server(directory, out, python) as address:
         for app in _apps(directory, out, python, address):
             begun = time.monotonic()
             try:
-                answers = _answers([*app.command, *map(str, expected), str(text)])
+                answers, milliseconds = _answers([*app.command, *map(str, expected), str(text)], app.says)
                 same, error = _compare(answers, expected, str(text))
             except _Failed as failure:
                 good = False
-                print(f"{app.name:<28}{app.format:<16}failed: {failure}", flush=True)
+                print(f"{app.name:<28}{app.format:<18}failed: {failure}", flush=True)
                 continue
             bound = FORMATS[app.format].bound + app.decoder_bound
             good = good and same == len(expected) and error <= bound
             seconds = time.monotonic() - begun
             counted = f"{same}/{len(expected)}"
-            print(f"{app.name:<28}{app.format:<16}{counted:>11}{error:>15.1e}{bound:>9.0e}{seconds:>9.1f}", flush=True)
+            numbers = f"{counted:>11}{error:>15.1e}{bound:>9.0e}{milliseconds:>13}{seconds:>9.1f}"
+            print(f"{app.name:<28}{app.format:<18}{numbers}", flush=True)
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file() and not file.is_symlink())
     print(f"\n{time.monotonic() - start:.0f} s, {size / 1e9:.1f} GB; pictures of the web page: {out / 'screenshots'}")
     return 0 if good else 1
@@ -182,30 +185,42 @@ def _apps(directory, out, python, address):
     node = ["node", APPS / "node" / "label.mjs"]
     browser = ["node", APPS / "web" / "drive.mjs"]
     litert_c = APPS / "litert_c" / "label"
-    tflite = {kind: directory / FORMATS[kind].file for kind in EXPORTED if kind.startswith("tflite")}
+    recommended = json.loads((directory / "manifest.json").read_text())["recommended_tflite"]
     yield App("Python, TensorFlow", "saved_model", [*of_python("tensorflow"), directory])
     yield App("C, TensorFlow", "saved_model", [APPS / "c" / "label", directory])
     yield App("gRPC", "saved_model", [python, APPS / "serving" / "label_grpc.py", grpc])
     yield App("REST", "saved_model", [python, APPS / "serving" / "label_rest.py", f"{rest}/alexnet"])
     yield App("Python, ONNX Runtime", "onnx", [*of_python("onnx"), directory / FORMATS["onnx"].file])
-    for kind, file in tflite.items():
-        yield App("Python, LiteRT", kind, [*of_python("litert"), file])
-        yield App("Python, MediaPipe", kind, [*of_python("mediapipe"), file])
-        yield App("C, LiteRT", kind, [litert_c, file], DECODER_BOUND)
-        yield App("Node, LiteRT.js", kind, [*node, file])
-        yield App("browser, LiteRT.js", kind, [*browser, file, f"--screenshots={out / 'screenshots' / kind}"])
+    for kind in EXPORTED:
+        if not kind.startswith("tflite"):
+            continue
+        name = FORMATS[kind].file
+        # All of them find the recommended file in the export themselves.
+        file, says = (directory, name) if name == recommended else (directory / name, "")
+        yield App("Python, LiteRT", kind, [*of_python("litert"), file], says=says)
+        yield App("Python, MediaPipe", kind, [*of_python("mediapipe"), file], says=says)
+        yield App("C, LiteRT", kind, [litert_c, file], DECODER_BOUND, says)
+        yield App("Node, LiteRT.js", kind, [*node, file], says=says)
+        screenshots = f"--screenshots={out / 'screenshots' / kind}"
+        yield App("browser, threads", kind, [*browser, file, screenshots], says="threads)")
+        yield App("browser, one thread", kind, [*browser, file, "--one-thread"], says="1 thread)")
+    file = directory / FORMATS["tflite_int8"].file
+    yield App("browser, WebGPU", "tflite_int8", [*browser, file, "--webgpu"], says="GPU")
 
 
-def _answers(command):
-    """The output of a program as {file: [(label, score)]}."""
+def _answers(command, says):
+    """The output of a program as {file: [(label, score)]}, and the time for an image that it prints to stderr."""
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     if done.returncode:
         raise _Failed(f"exit code {done.returncode}: {done.stderr.strip().splitlines()[-1:]}")
+    if says not in done.stderr:
+        raise _Failed(f"does not say {says!r}: {done.stderr}")
     answers = {}
     for line in done.stdout.splitlines():
         file, label, score = line.split("\t")
         answers.setdefault(file, []).append((label, float(score)))
-    return answers
+    time_of_image = re.search(r"(\S+)\sms an image", done.stderr)
+    return answers, time_of_image[1] if time_of_image else "-"
 
 
 def _compare(answers, expected, text):

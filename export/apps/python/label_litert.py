@@ -2,8 +2,8 @@
 
 python label_litert.py EXPORT_OR_TFLITE photo.jpg …
 
-Prints "file<TAB>label<TAB>score" for the five best labels of each file, best first. Labels and sizes come
-from the metadata of the TFLite file. Of an export's directory, it runs the file that the manifest recommends.
+Prints "file<TAB>label<TAB>score" for the five best labels of each file, best first. Labels and sizes come from the
+metadata of the TFLite file. Of an export's directory, it runs the file that the manifest recommends.
 """
 
 import sys

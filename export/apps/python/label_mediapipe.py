@@ -3,7 +3,8 @@
 python label_mediapipe.py EXPORT_OR_TFLITE photo.jpg …
 
 Prints "file<TAB>label<TAB>score" for the five best labels of each file, best first. Labels and sizes come from the
-metadata of the TFLite file. Of an export's directory, it runs the file that the manifest recommends. MediaPipe would distort a photograph into a square, so it is given the central square.
+metadata of the TFLite file. Of an export's directory, it runs the file that the manifest recommends. MediaPipe would
+distort a photograph into a square, so it is given the central square.
 """
 
 import sys

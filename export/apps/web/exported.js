@@ -10,7 +10,9 @@ export function addressOfExport() {
 
 export async function fetchManifest(address) {
   const response = await request(new URL('manifest.json', address)).catch((error) => {
-    throw new Error(`${error.message} Put an export at export/ beside this page, or pass its address as ?export=URL.`);
+    throw new Error(
+      `${error.message} Start the server with "npm start -- EXPORT", or pass an export's address as ?export=URL.`,
+    );
   });
   const manifest = await response.json().catch(() => null);
   if (!isManifest(manifest)) {

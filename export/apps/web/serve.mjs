@@ -40,7 +40,7 @@ async function send({ url }, response, folders, headers) {
   const folder = join(folders[prefix], '/');
   const file = join(folder, decodeURIComponent(pathname.slice(prefix.length)) || 'index.html');
   // No path may lead out of the folder, neither with ".." nor with an encoded slash.
-  const found = file.startsWith(folder) && (await stat(file).catch(() => null));
+  const found = file.startsWith(folder) ? await stat(file).catch(() => null) : null;
   if (!found?.isFile()) return response.writeHead(404).end();
   const type = TYPES[extname(file)] ?? 'application/octet-stream';
   // Without "no-cache", a browser might run an old file after another export.

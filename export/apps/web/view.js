@@ -41,7 +41,7 @@ function modelRow(choice, onChange) {
   const name = create('b', {}, kind, ...(recommended ? [create('small', {}, 'best')] : []));
   const size = create('span', {}, `${megabytes(bytes)}\u00a0MB`);
   const error = create('span', {}, accuracy ? percent(accuracy.top1_error) : '–');
-  if (accuracy) error.append(create('small', {}, accuracy.top1_interval.map(percent).join('–')));
+  if (accuracy) error.append(create('small', {}, interval(accuracy.top1_interval)));
   const time = create('span', { className: 'time' }, '–');
   return create('label', {}, input, name, size, error, time);
 }
@@ -150,6 +150,10 @@ function create(name, properties = {}, ...children) {
 
 function percent(share) {
   return `${(share * 100).toFixed(1)}%`;
+}
+
+function interval([lower, upper]) {
+  return `${(lower * 100).toFixed(1)}–${percent(upper)}`;
 }
 
 function megabytes(bytes) {
