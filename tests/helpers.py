@@ -90,7 +90,8 @@ def enliven(model, seed=0):
             fan_in = np.prod(layer.kernel.shape[:-1])
             scale = np.sqrt(2 / fan_in) / (60 if layer.name == "conv1" else 1)
             kernel = rng.standard_normal(layer.kernel.shape, np.float32) * np.float32(scale)
-            layer.set_weights([kernel, rng.normal(0, 0.1, layer.bias.shape).astype(np.float32)])
+            biases = [rng.normal(0, 0.1, layer.bias.shape).astype(np.float32)] if layer.use_bias else []
+            layer.set_weights([kernel, *biases])
     return model
 
 

@@ -45,10 +45,18 @@ class Components:
 
     @classmethod
     def of(cls, outputs: Array) -> "Components":
-        """The components of outputs (images, units)."""
-        mean = outputs.mean(0)
-        _, deviations, directions = np.linalg.svd(outputs - mean, full_matrices=False)
-        return cls(mean, directions, deviations**2 / len(outputs))
+        """The components of outputs (images, units).
+
+        They follow from the eigenvectors of the images' inner products: for 2,000 images and 4,096 units, a singular
+        value decomposition takes several times as long.
+        """
+        mean = outputs.mean(0, dtype=np.float64)
+        centered = outputs - mean
+        variances, of_images = np.linalg.eigh(centered @ centered.T / len(outputs))
+        # In exact arithmetic, the product has orthogonal columns already; the last ones may be 0.
+        directions, _ = np.linalg.qr(centered.T @ of_images[:, ::-1])
+        variances = np.maximum(variances[::-1], 0)[: directions.shape[1]]
+        return cls(*(array.astype(np.float32) for array in (mean, directions.T, variances)))
 
     def lost(self, rank: int) -> float:
         """The fraction of the outputs' variance that a projection on `rank` components loses."""
