@@ -11,6 +11,9 @@ import numpy as np
 from tools.bench import limits
 from tools.bench.rounds import Contender, Measured
 
+# By the flags of Linux, the widest first.
+_INSTRUCTIONS = {"amx_tile": "AMX", "avx512f": "AVX-512", "avx2": "AVX2"}
+
 
 @dataclasses.dataclass(frozen=True)
 class Suite:
@@ -98,14 +101,13 @@ def _cells(row: Row, milliseconds: bool) -> list[str]:
 
 def machine(results: dict[str, Measured]) -> dict[str, object]:
     """What the times depend on: processor, threads and the measured limits."""
-    found = {
-        "processor": _processor(),
+    return {
+        "processor": _cpu_field("model name") or platform.processor(),
         "instructions": _instructions(),
         "threads": os.cpu_count(),
         "sgemm_gflop_per_second": round(1 / np.median(results[limits.SGEMM.name].seconds), 1),
         "memory_gigabytes_per_second": round(1 / np.median(results[limits.MEMORY.name].seconds), 1),
     }
-    return found
 
 
 def _cpu_field(name: str) -> str:
@@ -114,14 +116,7 @@ def _cpu_field(name: str) -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(name)), "")
 
 
-def _processor() -> str:
-    return _cpu_field("model name") or platform.processor()
-
-
 def _instructions() -> str:
     """The widest vector instructions that the operating system reports, empty if it reports none."""
     flags = _cpu_field("flags").split()
     return next((name for flag, name in _INSTRUCTIONS.items() if flag in flags), "")
-
-
-_INSTRUCTIONS = {"amx_tile": "AMX", "avx512f": "AVX-512", "avx2": "AVX2"}

@@ -131,7 +131,7 @@ def _fit(directory: pathlib.Path, batch: int) -> Probe:
     callback = keras.callbacks.LambdaCallback(on_train_batch_end=lambda step, logs: ends.append(time.perf_counter()))
 
     def measure() -> float:
-        model.fit(data, steps_per_epoch=SETTLING + STEPS, verbose=0, callbacks=[callback])
+        model.fit(data, steps_per_epoch=SETTLING + STEPS, shuffle=False, verbose=0, callbacks=[callback])
         return (ends[-1] - ends[-1 - STEPS]) / (STEPS * batch)
 
     return Probe(measure, outputs)
