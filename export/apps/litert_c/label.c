@@ -101,9 +101,10 @@ static Manifest read_manifest(const char* path) {
 // Returns the path of the TFLite file that an export's manifest recommends, and prints its name.
 static char* recommended_model(const char* folder) {
   size_t size;
-  char name[100], *path = join(folder, "manifest.json"), *json = read_file(path, &size);
+  char name[100], end, *path = join(folder, "manifest.json"), *json = read_file(path, &size);
   const char *key = "\"recommended_tflite\":", *found = strstr(json, key);
-  if (!found || sscanf(found + strlen(key), " \"%99[^\"/]\"", name) != 1) fail(path, "recommends no TFLite file");
+  if (!found || sscanf(found + strlen(key), " \"%99[^\"/]%c", name, &end) != 2 || end != '"')
+    fail(path, "recommends no TFLite file");
   fprintf(stderr, "using %s\n", name);
   free(json);
   free(path);
