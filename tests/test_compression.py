@@ -27,6 +27,7 @@ from alexnet_tf.models.presets import PAPER, get_preset
 from alexnet_tf.models.pretrained.load import load_weights
 from alexnet_tf.models.pretrained.safetensors_file import read_details
 from alexnet_tf.models.pretrained.writers import save_weights
+from alexnet_tf.plotting import file_sizes
 from alexnet_tf.runs.recipe import DenseRank
 from alexnet_tf.runs.recipes import get_recipe
 from alexnet_tf.runs.run import Run, build_model, load_run
@@ -268,6 +269,12 @@ def test_a_weight_file_says_the_ranks(tmp_path):
     run = Run(recipe, ("a", "b"), statistics, build_model(recipe, 2), tmp_path)
     save_weights(run.model, recipe.network, tmp_path / "x.safetensors", run_details(run))
     assert described_recipe(read_details(tmp_path / "x.safetensors"), "x").dense_ranks == recipe.dense_ranks
+
+
+def test_the_curve_is_drawn_by_size():
+    (axes,) = file_sizes.draw({"one": (0.1, [(4.0, 0.2), (3.0, 0.3)])}).axes
+    curve, before = axes.lines
+    assert curve.get_xydata().tolist() == [[3, 0.3], [4, 0.2]] and set(before.get_ydata()) == {0.1}
 
 
 def test_ranks_of_layers_that_are_not_dense_are_refused():

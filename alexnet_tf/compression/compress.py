@@ -22,7 +22,7 @@ from alexnet_tf.training.loop import train_and_evaluate
 from alexnet_tf.training.options import Options
 
 # Images whose activations are projected: enough for ranks of several hundred.
-_IMAGES = 2_000
+IMAGES = 2_000
 # Of the fine-tuning.
 _LEARNING_RATE, _LEAST_STEPS = 1e-4, 100
 
@@ -99,8 +99,8 @@ def _begin(source: Run, out: pathlib.Path, target_mb: float, epochs: int | None)
         )
     with locked_workdir(out):
         before = _evaluate(source, "before")
-        components = components_of(source, list(layers), _IMAGES)
-        smaller = _projected(source, out, components, target_mb * 1e6, epochs)
+        components = components_of(source, list(layers), IMAGES)
+        smaller = projected(source, out, components, target_mb * 1e6, epochs)
         start = _evaluate(smaller, "at start")
         smaller.statistics.save(out / layout.STATISTICS)
         save_weights(smaller.model, smaller.recipe.network, out / layout.INITIAL_WEIGHTS)
@@ -111,10 +111,21 @@ def _begin(source: Run, out: pathlib.Path, target_mb: float, epochs: int | None)
         init_workdir(out, smaller.recipe, source.class_names)
 
 
-def _projected(
-    source: Run, out: pathlib.Path, components: dict[str, Components], target_bytes: float, epochs: int | None
+def projected(
+    source: Run, out: pathlib.Path, components: dict[str, Components], target_bytes: float, epochs: int | None = None
 ) -> Run:
-    """The smaller network, with the best ranks for which its file is not larger than the target."""
+    """The smaller network before its fine-tuning, with the best ranks for which its file is as small as wanted.
+
+    Args:
+        source: the run that is compressed.
+        out: workdir of the smaller network.
+        components: of the layers that may be compressed.
+        target_bytes: largest size of its file.
+        epochs: as for `compress`.
+
+    Raises:
+        UserError: as `choose_ranks`.
+    """
     sizes, most_bytes = (source.recipe.resize_crop.crop, len(source.class_names)), target_bytes
     while True:
         ranks = choose_ranks(source.recipe.network, *sizes, components, most_bytes)
@@ -158,7 +169,7 @@ def _recipe(source: Run, ranks: Ranks, epochs: int | None) -> Recipe:
 
 def _evaluate(run: Run, when: str) -> Metrics:
     validation = run.dataset.validation
-    return evaluate(run.predictor(), validation, progress=Progress(f"error {when}", validation.count).update)
+    return evaluate(run.predictor(), validation, progress=Progress(f"validating {when}", validation.count).update)
 
 
 def _finish(out: pathlib.Path, metrics: Metrics) -> Compression:
