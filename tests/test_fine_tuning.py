@@ -86,7 +86,7 @@ def test_nothing_is_computed_below_a_frozen_layer(tmp_path):
         optimizer.build(model.trainable_variables)
         axes = np.ones(3, np.float32), np.eye(3, dtype=np.float32)
         step = TrainStep(tf.distribute.get_strategy(), model, optimizer, recipe, np.zeros(3), axes, tf.Variable(0.0))
-        inputs = tf.zeros([2, 67, 67, 3]), tf.zeros([2], tf.int64), tf.ones([2]), tf.ones([]), None
+        inputs = tf.zeros([2, 67, 67, 3]), tf.zeros([2], tf.int64), tf.ones([2]), tf.ones([])
         graph = tf.function(step._gradients_of).get_concrete_function(*inputs).graph
         return sum(operation.type == "Conv2DBackpropFilter" for operation in graph.get_operations())
 

@@ -154,7 +154,7 @@ class TrainStep:
         labels: tf.Tensor,
         weights: tf.Tensor,
         scale: tf.Tensor,
-        teacher_logits: tf.Tensor | None,
+        teacher_logits: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """The logits, and the gradient of the scaled loss for each trainable variable."""
         smoothing = self._recipe.label_smoothing
