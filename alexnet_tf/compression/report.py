@@ -91,7 +91,7 @@ class Compression:
 
     def table(self) -> str:
         """All figures as lines of text."""
-        states = {"before": self.before, "at start": self.start, "after": self.after}
+        states = {"before": self.before, "projected": self.start, "fine-tuned": self.after}
         columns = {name: _cells(state) for name, state in states.items() if state}
         rows = [f"{'':<26}" + "".join(f"{name:>14}" for name in columns)]
         for title in columns["before"]:
