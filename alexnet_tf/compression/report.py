@@ -127,5 +127,6 @@ def measure_files(run: Run) -> list[Parity]:
             compare(name, path, file, predictor, images)
             for (name, path), file in zip(paths.items(), opened, strict=True)
         ]
-        errors = measure(predictor, opened, Sample(run.dataset.validation))
+        # Without a limit on time, so that both networks are measured on the same images.
+        errors = measure(predictor, opened, Sample(run.dataset.validation, seconds=None))
     return [dataclasses.replace(row, accuracy=accuracy) for row, accuracy in zip(rows, errors, strict=True)]
