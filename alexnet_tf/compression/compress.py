@@ -101,7 +101,7 @@ def _begin(source: Run, out: pathlib.Path, target_mb: float, epochs: int | None)
         before = _evaluate(source, "before")
         components = components_of(source, list(layers), IMAGES)
         smaller = projected(source, out, components, target_mb * 1e6, epochs)
-        start = _evaluate(smaller, "at start")
+        start = _evaluate(smaller, "projected")
         smaller.statistics.save(out / layout.STATISTICS)
         save_weights(smaller.model, smaller.recipe.network, out / layout.INITIAL_WEIGHTS)
         if (source.workdir / layout.FILES).is_file():  # By which held-out images stay held out.
@@ -167,9 +167,9 @@ def _recipe(source: Run, ranks: Ranks, epochs: int | None) -> Recipe:
     )
 
 
-def _evaluate(run: Run, when: str) -> Metrics:
+def _evaluate(run: Run, state: str) -> Metrics:
     validation = run.dataset.validation
-    return evaluate(run.predictor(), validation, progress=Progress(f"validating {when}", validation.count).update)
+    return evaluate(run.predictor(), validation, progress=Progress(f"validating {state}", validation.count).update)
 
 
 def _finish(out: pathlib.Path, metrics: Metrics) -> Compression:

@@ -91,7 +91,7 @@ class Compression:
 
     def table(self) -> str:
         """All figures as lines of text."""
-        states = {"before": self.before, "at start": self.start, "after": self.after}
+        states = {"before": self.before, "projected": self.start, "fine-tuned": self.after}
         columns = {name: _cells(state) for name, state in states.items() if state}
         rows = [f"{'':<26}" + "".join(f"{name:>14}" for name in columns)]
         for title in columns["before"]:
@@ -127,5 +127,6 @@ def measure_files(run: Run) -> list[Parity]:
             compare(name, path, file, predictor, images)
             for (name, path), file in zip(paths.items(), opened, strict=True)
         ]
-        errors = measure(predictor, opened, Sample(run.dataset.validation))
+        # Without a limit on time, so that both networks are measured on the same images.
+        errors = measure(predictor, opened, Sample(run.dataset.validation, seconds=None))
     return [dataclasses.replace(row, accuracy=accuracy) for row, accuracy in zip(rows, errors, strict=True)]
