@@ -88,6 +88,12 @@ def test_different_outputs_are_an_error(outputs):
         compare(_contender("other", bound=1e-3), outputs, EXPECTED)
 
 
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_outputs_of_fewer_or_more_images_are_compared(count):
+    outputs = np.full((count, 4), 0.25, np.float32)
+    assert compare(_contender("other", bound=1e-3), outputs, EXPECTED) == 0
+
+
 @pytest.mark.slow
 def test_different_outputs_end_the_benchmark():
     with pytest.raises(DifferentOutputsError):

@@ -109,14 +109,15 @@ def alternate(contenders: Sequence[Contender], rounds: int, expected: np.ndarray
 def compare(contender: Contender, outputs: np.ndarray | None, expected: np.ndarray | None) -> float | None:
     """The relative difference of a contender's outputs; None if they are not compared.
 
-    It is the Euclidean norm of the difference, divided by that of what was expected for the same images.
+    It is the Euclidean norm of the difference, divided by that of what was expected for the same images. One of the two
+    may be of fewer images.
 
     Raises:
         DifferentOutputsError: if it is larger than the bound of the contender.
     """
     if contender.bound is None:
         return None
-    expected = expected[: len(outputs)]
+    outputs, expected = outputs[: len(expected)], expected[: len(outputs)]
     difference = float(np.linalg.norm(outputs - expected) / np.linalg.norm(expected))
     if not difference <= contender.bound:  # A comparison with NaN is False.
         raise DifferentOutputsError(
