@@ -42,9 +42,9 @@ def _points(run: Run) -> Iterator[tuple[float, float]]:
         except UserError as error:
             print(f"{target}: {error}")
             continue
-        error = evaluate(smaller.predictor(), run.dataset).top1_error
-        print(f"target {target} MB: {smaller.recipe.dense_ranks}, top-1 error {error:.2%}", flush=True)
-        yield int4_bytes(smaller.recipe.network, *sizes) / 1e6, error
+        top1_error = evaluate(smaller.predictor(), run.dataset).top1_error
+        print(f"target {target} MB: {smaller.recipe.dense_ranks}, top-1 error {top1_error:.2%}", flush=True)
+        yield int4_bytes(smaller.recipe.network, *sizes) / 1e6, top1_error
 
 
 if __name__ == "__main__":
