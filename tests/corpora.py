@@ -62,7 +62,7 @@ def _seconds():
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
-def _gigabytes():
+def peak_gigabytes():
     """The most memory that this process has had. Not ru_maxrss, which includes that of the process that started it."""
     status = pathlib.Path("/proc/self/status")
     if not status.exists():  # Not Linux.
@@ -92,7 +92,7 @@ def main(root, name, count):
             message = common.user_message(error)
             outcome, message = ("refused", message) if message else ("bug", traceback.format_exc())
         signal.alarm(0)
-        print(json.dumps([number, kind, outcome, message, _seconds() - start, _gigabytes()]), flush=True)
+        print(json.dumps([number, kind, outcome, message, _seconds() - start, peak_gigabytes()]), flush=True)
         shutil.rmtree(root / str(number))
 
 

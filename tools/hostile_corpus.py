@@ -10,7 +10,6 @@ python tools/hostile_corpus.py --count=1500 --saved=250
 import argparse
 import collections
 import pathlib
-import resource
 import sys
 import tempfile
 import time
@@ -31,7 +30,7 @@ from alexnet_tf.data.sources import Original
 from alexnet_tf.exporting import saved_model
 
 SECONDS = 2.0
-MEMORY = 2 << 30
+GIGABYTES = 2.0
 
 
 def readers(directory):
@@ -99,13 +98,13 @@ def read_images(count, seed):
             if wrong:
                 failed += 1
                 print(f"{name} ({len(data)} bytes): {'; '.join(wrong)}")
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    gigabytes = corpora.peak_gigabytes()
     print(
         f"{sum(counts.values())} files ({dict(counts)}), {failed} failed; slowest {slowest[0]:.2f} s ({slowest[1]}); "
-        f"memory {memory / 2**30:.2f} GiB",
+        f"memory {gigabytes:.2f} GB",
         flush=True,
     )
-    return not failed and memory <= MEMORY
+    return not failed and gigabytes <= GIGABYTES
 
 
 def read_saved(module, count):
