@@ -243,7 +243,7 @@ def test_a_network_learns_from_its_teacher(source, dataset_name, tmp_path):
 
 def test_a_teacher_sees_inputs_relative_to_its_own_mean(source):
     run = load_run(source)
-    inputs = tf.random.normal([2, 67, 67, 3], stddev=50)
+    inputs = tf.constant(np.random.default_rng(0).normal(0, 50, (2, 67, 67, 3)), tf.float32)
     found = Teacher(run, run.mean + 5).logits(inputs)
     np.testing.assert_allclose(tf.nn.softmax(found), run.model(inputs + 5), atol=1e-5)
 
@@ -272,9 +272,11 @@ def test_a_weight_file_says_the_ranks(tmp_path):
 
 
 def test_the_curve_is_drawn_by_size():
-    (axes,) = file_sizes.draw({"one": (0.1, [(4.0, 0.2), (3.0, 0.3)])}).axes
-    curve, before = axes.lines
-    assert curve.get_xydata().tolist() == [[3, 0.3], [4, 0.2]] and set(before.get_ydata()) == {0.1}
+    points = [file_sizes.Point(4.0, 0.3, 0.2), file_sizes.Point(3.0, 0.5, 0.4)]
+    (axes,) = file_sizes.draw({"one": (0.1, points)}).axes
+    fine_tuned, projected, before = axes.lines
+    assert fine_tuned.get_xydata().tolist() == [[3, 0.4], [4, 0.2]]
+    assert projected.get_xydata().tolist() == [[3, 0.5], [4, 0.3]] and set(before.get_ydata()) == {0.1}
 
 
 def test_ranks_of_layers_that_are_not_dense_are_refused():

@@ -119,6 +119,7 @@ def test_shapes_depend_on_seed_split_and_index_only():
     assert sorted(shapes.draw(0, "train", i)[1] for i in range(20, 30)) == list(range(10))
 
 
+@pytest.mark.slow
 def test_a_linear_classifier_does_not_learn_the_shapes():
     def pixels(split, count):
         drawn = [shapes.draw(0, split, i) for i in range(count)]
