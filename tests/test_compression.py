@@ -213,8 +213,10 @@ def _unfinished(source, root):
     ],
 )
 def test_mistakes(source, made, target, message, tmp_path, monkeypatch):
+    workdir = made(source, tmp_path)
+    monkeypatch.setattr("alexnet_tf.compression.compress.evaluate", None)  # Told before any long work.
     with pytest.raises(UserError, match=message):
-        compress(made(source, tmp_path), tmp_path, target)
+        compress(workdir, tmp_path, target)
     monkeypatch.setitem(sys.modules, "ai_edge_quantizer", None)
     with pytest.raises(UserError, match=r"compress needs ai_edge_quantizer: pip install 'alexnet-tf\[int4\]'"):
         compress(source, tmp_path / "out")

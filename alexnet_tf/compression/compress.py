@@ -7,7 +7,7 @@ import sys
 
 from alexnet_tf import optional, storage
 from alexnet_tf.compression.projection import Components, components_of, project
-from alexnet_tf.compression.ranks import Ranks, choose_ranks, compressible, int4_bytes
+from alexnet_tf.compression.ranks import Ranks, check_target, choose_ranks, compressible, int4_bytes
 from alexnet_tf.compression.report import SMALLEST, Compression, State, measure_files
 from alexnet_tf.errors import UserError
 from alexnet_tf.evaluation.evaluator import evaluate
@@ -97,6 +97,7 @@ def _begin(source: Run, out: pathlib.Path, target_mb: float, epochs: int | None)
             f"target_mb must be below {int4_bytes(*network) / 1e6:.2f}, the size of the int4 file before, got "
             f"{target_mb:g}"
         )
+    check_target(*network, target_mb * 1e6)
     with locked_workdir(out):
         before = _evaluate(source, "before")
         components = components_of(source, list(layers), IMAGES)

@@ -68,6 +68,17 @@ def _weighted(network: Preset, size: int, classes: int) -> Iterator[tuple[Weight
         shape = spec.output_shape(shape)
 
 
+def check_target(network: Preset, size: int, classes: int, most_bytes: float) -> None:
+    """Raises UserError if the file `tflite_int4` has more than so many bytes even with the smallest ranks."""
+    ranks = dict.fromkeys(compressible(network, size, classes), STEP)
+    least = int4_bytes(network.with_dense_ranks(ranks), size, classes)
+    if least > most_bytes:
+        raise UserError(
+            f"target_mb must be at least {math.ceil(least / 1e4) / 100:.2f} for this network, most of which are "
+            f"convolutions, got {most_bytes / 1e6:.2f}"
+        )
+
+
 def choose_ranks(
     network: Preset, size: int, classes: int, components: Mapping[str, Components], most_bytes: float
 ) -> Ranks:
@@ -88,6 +99,7 @@ def choose_ranks(
     Raises:
         UserError: if the smallest ranks do not suffice, or there were too few images for any.
     """
+    check_target(network, size, classes, most_bytes)
     found = min(len(each.variances) for each in components.values())
     if found < STEP:
         raise UserError(f"dataset must have at least {STEP} readable training images, got {found}")
@@ -100,11 +112,6 @@ def choose_ranks(
 
     largest = compressible(network, size, classes)
     ranks = dict.fromkeys(components, STEP)
-    if bytes_of(ranks) > most_bytes:
-        raise UserError(
-            f"target_mb must be at least {math.ceil(bytes_of(ranks) / 1e4) / 100:.2f} for this network, most of which "
-            f"are convolutions, got {most_bytes / 1e6:.2f}"
-        )
     while True:
         steps = {}
         for name in ranks:
