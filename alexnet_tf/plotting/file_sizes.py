@@ -1,7 +1,7 @@
 """Error against file size: networks compressed to several sizes."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
@@ -30,7 +30,7 @@ def draw(networks: Mapping[str, tuple[float, Sequence[Point]]]) -> Figure:
     axes = figure.subplots()
     for (name, (before, points)), color, marker in zip(networks.items(), _COLORS, _MARKERS, strict=False):
         megabytes, projected, fine_tuned = zip(*sorted(points), strict=True)
-        line = {"color": color, "marker": marker, "markersize": 7, "linewidth": 2.2}
+        line: dict[str, Any] = {"color": color, "marker": marker, "markersize": 7, "linewidth": 2.2}
         axes.plot(megabytes, fine_tuned, label=f"{name}, fine-tuned", **line)
         axes.plot(megabytes, projected, label=f"{name}, projected", linestyle="--", markerfacecolor="white", **line)
         axes.axhline(before, color=color, linestyle=":", label=f"{name}, before")
