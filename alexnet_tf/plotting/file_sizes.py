@@ -1,10 +1,10 @@
-"""Error against file size: networks compressed to several sizes."""
+"""Error against file size of networks that are compressed to several sizes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from alexnet_tf.plotting import palette, style
 
@@ -21,7 +21,7 @@ class Point(NamedTuple):
 
 
 def draw(networks: Mapping[str, tuple[float, Sequence[Point]]]) -> Figure:
-    """Draws the top-1 error of each network by the size of its file, and as a dotted line its error before.
+    """Draws by how many percentage points the top-1 error rose, by the size of the file.
 
     Args:
         networks: {name: (error before, its compressed networks)}; errors are fractions.
@@ -29,15 +29,14 @@ def draw(networks: Mapping[str, tuple[float, Sequence[Point]]]) -> Figure:
     figure = style.new_figure(7, 4.2)
     axes = figure.subplots()
     for (name, (before, points)), color, marker in zip(networks.items(), _COLORS, _MARKERS, strict=False):
-        megabytes, projected, fine_tuned = zip(*sorted(points), strict=True)
+        megabytes, *errors = np.transpose(sorted(points))
         line: dict[str, Any] = {"color": color, "marker": marker, "markersize": 7, "linewidth": 2.2}
-        axes.plot(megabytes, fine_tuned, label=f"{name}, fine-tuned", **line)
+        projected, fine_tuned = 100 * (np.array(errors) - before)
         axes.plot(megabytes, projected, label=f"{name}, projected", linestyle="--", markerfacecolor="white", **line)
-        axes.axhline(before, color=color, linestyle=":", label=f"{name}, before")
-    axes.set_title("top-1 error of compressed networks", fontsize=13, fontweight="bold", loc="left")
+        axes.plot(megabytes, fine_tuned, label=f"{name}, fine-tuned", **line)
+    axes.axhline(0, color="black", linewidth=1)
+    axes.set_title("rise of the top-1 error, percentage points", fontsize=13, fontweight="bold", loc="left")
     axes.set_xlabel("size of tflite_int4, MB", fontsize=12)
-    axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
     axes.tick_params(labelsize=11)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
