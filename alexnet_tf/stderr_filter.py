@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import IO
 
+# Lines of TensorFlow's log, which version 2.20 prints whatever its log level.
+LOG_LINES = "WARNING: All log messages|[IW][0-9]{4} "
+
 # Files in memory: writable in most containers, however read-only.
 _MEMORY = "/dev/shm"
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from alexnet_tf.exporting.lowerings import ONNX
 from alexnet_tf.inference.keras_predictor import KerasPredictor
 from alexnet_tf.models.lowering import lowered
+from alexnet_tf.stderr_filter import LOG_LINES, without_stderr_lines
 
 # The newest that tf2onnx writes without a warning, and old enough for every runtime in use.
 OPSET = 17
@@ -40,7 +41,7 @@ def convert(predictor: KerasPredictor, lowerings: Mapping[str, str] = ONNX) -> b
             return predictor.layers(image, ["probabilities", "logits"])
 
     logging.getLogger("tf2onnx").setLevel(logging.WARNING)
-    with lowered(predictor.model, **lowerings):
+    with lowered(predictor.model, **lowerings), without_stderr_lines(LOG_LINES):
         model, _ = tf2onnx.convert.from_function(function, input_signature=signature, opset=OPSET)
     del model.graph.input[1:]
     for spec, kernel in zip(specs, kernels, strict=True):

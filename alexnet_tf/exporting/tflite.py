@@ -13,7 +13,7 @@ from alexnet_tf.exporting.lowerings import TFLITE, TFLITE_INTEGERS
 from alexnet_tf.inference.keras_predictor import KerasPredictor
 from alexnet_tf.models.layers import SpatialNormalization
 from alexnet_tf.models.lowering import lowered
-from alexnet_tf.stderr_filter import without_stderr_lines
+from alexnet_tf.stderr_filter import LOG_LINES, without_stderr_lines
 
 _OPTIMIZED = [tf.lite.Optimize.DEFAULT]
 # Integers where TensorFlow Lite has them; LRN stays in float.
@@ -49,7 +49,7 @@ def convert(predictor: KerasPredictor, name: str, calibration: npt.NDArray[np.ui
     holder = tf.Module()  # The converter does not find the variables of a Keras model.
     holder.variables_of_model = [variable.value for variable in predictor.model.variables]
     # The converter prints these at every call, whatever the log level.
-    with without_stderr_lines("fully_quantize: |INFO: |WARNING: All log messages|[IW][0-9]{4} "):
+    with without_stderr_lines(f"fully_quantize: |INFO: |{LOG_LINES}"):
         # Announced to leave TensorFlow, but without a successor: Keras' export(format="litert") calls it too (3.15),
         # and the converter in ai-edge-litert takes models of JAX and PyTorch only (2.3). Switch when Keras or LiteRT
         # converts a `tf.function` without `tf.lite`.

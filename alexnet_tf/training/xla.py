@@ -5,12 +5,14 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from alexnet_tf.stderr_filter import LOG_LINES, without_stderr_lines
 
 @functools.cache
 def why_unavailable() -> str:
     """Why XLA cannot compile in this process; empty if it can. Tried once."""
     try:
-        _compile_something()
+        with without_stderr_lines(LOG_LINES):  # XLA logs its first compilation.
+            _compile_something()
     except Exception as error:  # Plug-ins of devices raise errors of many classes.
         return " ".join(str(error).split())[:200] or type(error).__name__
     return ""
