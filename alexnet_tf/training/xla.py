@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from alexnet_tf.stderr_filter import LOG_LINES, without_stderr_lines
 
+
 @functools.cache
 def why_unavailable() -> str:
     """Why XLA cannot compile in this process; empty if it can. Tried once."""
