@@ -262,6 +262,7 @@ def test_neighbors_are_the_nearest_of_all(dataset):
     _assert_no_text_overlaps(figure)
 
 
+@pytest.mark.slow
 def test_a_dataset_without_a_readable_image(tmp_path):
     for name in ("dark", "light"):
         (tmp_path / "train" / name).mkdir(parents=True)

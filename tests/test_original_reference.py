@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 from helpers import assert_close, enliven, figures
 
 from alexnet_tf.models.builder import AlexNet
@@ -82,6 +83,7 @@ def _stages(image, weights):
     yield "probabilities", shifted / shifted.sum()
 
 
+@pytest.mark.slow
 def test_every_stage():
     model = enliven(AlexNet("original"))
     image = figures(1, 224).astype(np.float32) - 127

@@ -32,6 +32,7 @@ def test_train_tar_of_tars_and_validation_with_its_ground_truth(imagenet):
     }
 
 
+@pytest.mark.slow
 def test_in_the_pipeline(imagenet):
     dataset = datasets.open_dataset(f"tar:{imagenet}")
     resize_crop = images.ResizeCrop(76, 67)
