@@ -128,6 +128,27 @@ def test_an_unknown_layer_is_one_line(run, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+_SWALLOWED = """
+import os, sys
+from alexnet_tf.cli import common
+
+def main(argv):
+    common.sigterm_as_ctrl_c()
+    try:
+        os.kill(os.getpid(), int(os.environ["NUMBER"]))
+    except KeyboardInterrupt:
+        raise SystemError("returned a result with an exception set") from None
+
+common.run(main)
+"""
+
+
+@pytest.mark.parametrize("number, exit_code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_an_interruption_that_tensorflow_turns_into_another_exception(number, exit_code):
+    done = commands.python(_SWALLOWED, environment={"NUMBER": str(int(number))})
+    assert (done.returncode, done.stderr) == (exit_code, "interrupted\n")
+
+
 def test_sigterm_leaves_no_half_file(run, folder, tmp_path):
     files = 500 * [folder / "val" / "light" / "3.png"]
     command = commands.Command("features", f"--model={run}", f"--out={tmp_path}/found.tfrecord", *files)

@@ -46,6 +46,8 @@ def run(main: Callable[[list[str]], int | None]) -> None:
         except KeyboardInterrupt as interruption:
             return interrupted(interruption)
         except Exception as error:
+            if _interruptions:
+                return interrupted(_interruptions[-1])
             message = user_message(error)
             if message is None:
                 return _report_bug()
@@ -133,14 +135,19 @@ def check_out(out: str) -> None:
         raise UserError(f"out must be in a directory that can be written to, got {out!r}: {error.strerror}") from error
 
 
+# Those that were raised: TensorFlow's C++ code, where one may arrive, can turn it into an exception of another class.
+_interruptions: list[KeyboardInterrupt] = []
+
+
 def sigterm_as_ctrl_c() -> None:
     """Makes SIGTERM raise KeyboardInterrupt, so that a command removes what it has half written."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt(number)
+        _interruptions.append(KeyboardInterrupt(number))
+        raise _interruptions[-1]
 
-    for name in ("SIGTERM", "SIGBREAK"):  # The latter is Windows' Ctrl-Break.
-        if hasattr(signal, name):
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):  # The last one is Windows' Ctrl-Break.
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
             signal.signal(getattr(signal, name), interrupt)
 
 
