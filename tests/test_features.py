@@ -129,13 +129,15 @@ def test_an_unknown_layer_is_one_line(run, tmp_path):
 
 
 _SWALLOWED = """
-import os, sys
+import os, signal
 from alexnet_tf.cli import common
 
 def main(argv):
+    number = int(os.environ["NUMBER"])
+    signal.signal(number, signal.SIG_DFL)  # What ran this may ignore Ctrl-C, as nohup does.
     common.sigterm_as_ctrl_c()
     try:
-        os.kill(os.getpid(), int(os.environ["NUMBER"]))
+        os.kill(os.getpid(), number)
     except KeyboardInterrupt:
         raise SystemError("returned a result with an exception set") from None
 
