@@ -1,6 +1,7 @@
 """Which tests are slow: those that train, evaluate, export, prepare or start a process, in a fixture or themselves.
 
-They are found by the names in their code, so that `make check` leaves out a new one without a mark.
+They are found by the names in their code, so that `make check` leaves out a new one without a mark. Others that take
+seconds are marked by hand.
 """
 
 import inspect

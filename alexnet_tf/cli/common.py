@@ -140,7 +140,10 @@ _interruptions: list[KeyboardInterrupt] = []
 
 
 def sigterm_as_ctrl_c() -> None:
-    """Makes SIGTERM raise KeyboardInterrupt, so that a command removes what it has half written."""
+    """Makes SIGTERM raise KeyboardInterrupt, so that a command removes what it has half written.
+
+    `run` reports this and Ctrl-C as interruptions even if TensorFlow makes another exception of them.
+    """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         _interruptions.append(KeyboardInterrupt(number))
