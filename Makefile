@@ -1,5 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
+# Where it is set, as in many containers, each process would compile TensorFlow's modules again: 6 of its 9 seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check test-lowest lint docs bench apps corpus faults clean
 

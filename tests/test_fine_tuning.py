@@ -94,10 +94,10 @@ def test_nothing_is_computed_below_a_frozen_layer(tmp_path):
     assert (kernels("none"), kernels("conv4"), kernels("conv5")) == (8, 2, 0)
 
 
-def test_a_resumed_run_needs_its_source_no_more(source, folder, tmp_path, monkeypatch):
+def test_a_resumed_run_needs_its_source_no_more(source, dataset_name, tmp_path, monkeypatch):
     moved = tmp_path / "source"
     shutil.copytree(source, moved)
-    fields = {"dataset": folder, "weights": str(moved), "freeze_through": "fc6", **SMALL}
+    fields = {"dataset": dataset_name, "weights": str(moved), "freeze_through": "fc6", **SMALL}
     train_and_evaluate(get_recipe("finetune", **fields), tmp_path / "unbroken", helpers.UNWATCHED)
 
     def stopped(stop):
@@ -114,12 +114,12 @@ def test_a_resumed_run_needs_its_source_no_more(source, folder, tmp_path, monkey
     assert all(_same(resumed[name], unbroken[name]) for name in unbroken)
 
 
-def test_weights_of_a_file(folder, tmp_path, capsys):
+def test_weights_of_a_file(dataset_name, folder, tmp_path, capsys):
     preset = get_recipe("demo", preset="caffe", **NARROW).network
     file = tmp_path / "some.weights.h5"
     model = helpers.enliven(AlexNet(preset, input_shape=(67, 67, 3), classes=2))
     model.save_weights(file)
-    fields = {"dataset": folder, "weights": str(file), "freeze_through": "fc7", **NARROW, **SMALL}
+    fields = {"dataset": dataset_name, "weights": str(file), "freeze_through": "fc7", **NARROW, **SMALL}
     with pytest.raises(ValueError, match="preset must be given for weights="):
         get_recipe("finetune", **fields)
     recipe = get_recipe("finetune", preset="caffe", **fields)
@@ -129,8 +129,8 @@ def test_weights_of_a_file(folder, tmp_path, capsys):
     # Though it would have fitted.
     assert np.abs(after["fc8"][0]).max() < 0.5 * np.abs(before["fc8"][0]).max()
     np.testing.assert_array_equal(load_run(tmp_path / "run").mean, np.float32([122.679, 116.669, 104.007]))
-    # A larger input: fc6 starts fresh, and must then learn.
-    recipe = dataclasses.replace(recipe, image_size=99)
+    # A larger input than that of the prepared images: fc6 starts fresh, and must then learn.
+    recipe = dataclasses.replace(recipe, dataset=folder, image_size=99)
     with pytest.raises(ValueError, match="freeze_through must lie below fc6, which does not fit"):
         train_and_evaluate(recipe, tmp_path / "larger", helpers.UNWATCHED)
     assert not (tmp_path / "larger").exists()

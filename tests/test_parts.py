@@ -17,6 +17,8 @@ from alexnet_tf.data.images import ResizeCrop
 from alexnet_tf.data.prepare_options import PrepareOptions
 from alexnet_tf.data.sampling import Shard
 from alexnet_tf.errors import UserError
+from alexnet_tf.runs.recipes import get_recipe
+from alexnet_tf.training.loop import train_and_evaluate
 
 
 def _photos(root, counts):
@@ -91,11 +93,8 @@ def test_all_parts_of_a_dataset_are_read_one_after_the_other(tmp_path, kind, mon
 def run(tmp_path_factory):
     folder = helpers.dark_and_light(tmp_path_factory.mktemp("data") / "photos")
     workdir = tmp_path_factory.mktemp("run") / "run"
-    done = commands.run(
-        "train", "--recipe=demo", f"--dataset=folder:{folder}", f"--workdir={workdir}", "--width=0.0625",
-        "--image_size=67", "--batch_size=8", "--steps=2",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    recipe = get_recipe("demo", dataset=f"folder:{folder}", width=1 / 16, image_size=67, batch_size=8, steps=2)
+    train_and_evaluate(recipe, workdir, helpers.UNWATCHED)
     return workdir, folder
 
 

@@ -84,7 +84,7 @@ def main(folder, photo):
         if name != "resource":
             del sys.modules[name]
     succeed("prepare", f"--dataset=folder:{folder}", "--out=set", "--size=80", "--format=raw")
-    small = ("--width=0.0625", "--image_size=67", "--steps=1", "--batch_size=8", "--statistics_examples=8")
+    small = ("--width=0.0625", "--image_size=67", "--steps=1", "--batch_size=8", "--layer_summaries_every=0")
     assert "top-1 error" in succeed("train", "--recipe=demo", "--dataset=records:set", "--workdir=run", *small)
     succeed("export", "--model=run", "--out=out", "--formats=saved_model,tflite")
     for model in ("run", "out", "out/model.tflite"):

@@ -20,8 +20,12 @@ def bytes_at(data: tf.Tensor, start: tf.Tensor | int, count: int) -> tf.Tensor:
 
 def number(values: tf.Tensor, little_endian: tf.Tensor | bool = False) -> tf.Tensor:
     """The unsigned number that the last axis of int64 bytes (…, count) makes up: int64 (…)."""
-    ordered = tf.where(little_endian, values, values[..., ::-1])
-    return tf.reduce_sum(ordered * [256**i for i in range(values.shape[-1])], axis=-1)
+    ascending = [256**i for i in range(values.shape[-1])]
+    if isinstance(little_endian, bool):  # Known, so it costs no operation.
+        weights = ascending if little_endian else ascending[::-1]
+    else:
+        weights = tf.where(little_endian, tf.constant(ascending, tf.int64), tf.constant(ascending[::-1], tf.int64))
+    return tf.reduce_sum(values * weights, axis=-1)
 
 
 def occurrences(data: tf.Tensor, pattern: bytes, at_most: int) -> tf.Tensor:

@@ -43,49 +43,51 @@ def _crop_function(resize_crop: ResizeCrop, exact: bool) -> Callable[[tf.Tensor,
     @tf.function(input_signature=signature, autograph=False, jit_compile=False)
     def crop(encoded: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
         exactly = lambda: images.crop_from_pixels(decode(encoded), resize_crop, offset)  # noqa: E731
-        fast = lambda: _crop_from_jpeg(encoded, resize_crop, offset, exactly)  # noqa: E731
-        cropped = exactly() if exact else tf.cond(tf.io.is_jpeg(encoded), fast, exactly)
+        cropped = exactly() if exact else _fast_crop(encoded, resize_crop, offset, exactly)
         return tf.ensure_shape(cropped, [resize_crop.crop, resize_crop.crop, 3])
 
     return crop
 
 
-def _crop_from_jpeg(
+def _fast_crop(
     encoded: tf.Tensor, resize_crop: ResizeCrop, offset: tf.Tensor, exactly: Callable[[], tf.Tensor]
 ) -> tf.Tensor:
-    """The crop of a JPEG in the fast way, unless the image must be enlarged."""
+    """The crop in the fast way, unless the file is no JPEG, or the image must be enlarged."""
+    no_plan = lambda: (tf.constant(0), tf.zeros([4], tf.int32), tf.constant(1, tf.uint8))  # noqa: E731
+    way, area, turned = tf.cond(tf.io.is_jpeg(encoded), lambda: _plan(encoded, resize_crop, offset), no_plan)
+
+    def decoded(ratio: int) -> tf.Tensor:
+        return tf.io.decode_and_crop_jpeg(encoded, area, channels=3, ratio=ratio, dct_method=DCT)
+
+    def sampled(ratio: int) -> tf.Tensor:
+        size = [resize_crop.crop] * 2
+        pixels = tf.raw_ops.ResizeBilinear(images=decoded(ratio)[None], size=size, half_pixel_centers=True)
+        return tf.cast(tf.round(pixels[0]), tf.uint8)
+
+    ways = [exactly, lambda: decoded(1), *(functools.partial(sampled, ratio) for ratio in _DCT_RATIOS)]
+    return upright(tf.switch_case(way, ways), turned)
+
+
+def _plan(encoded: tf.Tensor, resize_crop: ResizeCrop, offset: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """How to crop a JPEG.
+
+    Returns:
+        way: int32, 0 for an image that must be enlarged, 1 for one that has the right size already, and from 2 on one
+            for each of `_DCT_RATIOS`.
+        area: int32 (4,), what the decoder crops from the image that it has divided: y, x, height and width.
+        turned: uint8, EXIF's orientation; 1 for way 0.
+    """
     shape = tf.io.extract_jpeg_shape(encoded)[:2]
     with tf.control_dependencies(check_jpeg(encoded, shape)):
         encoded = tf.identity(encoded)
-    turned = orientation(encoded)
-
-    def branch(crop: Callable[..., tf.Tensor], *ratio: int) -> Callable[[], tf.Tensor]:
-        return lambda: upright(crop(encoded, shape, resize_crop, offset, *ratio), turned)
-
-    branches = [exactly, branch(_crop_without_resize), *(branch(_crop_with_dct_scaling, r) for r in _DCT_RATIOS)]
     # One switch, because each condition costs as much as a dozen small operations.
     bounds = [resize_crop.resize, resize_crop.resize + 1, *(ratio * resize_crop.resize for ratio in _DCT_RATIOS[1:])]
-    index = tf.reduce_sum(tf.cast(tf.reduce_min(shape) >= tf.constant(bounds), tf.int32))
-    return tf.switch_case(index, branches)
-
-
-def _crop_without_resize(encoded: tf.Tensor, shape: tf.Tensor, resize_crop: ResizeCrop, offset: tf.Tensor) -> tf.Tensor:
-    """The crop of a JPEG that has the right size already."""
-    corner = images.corner_of(shape, resize_crop, offset)
-    area = tf.concat([corner, [resize_crop.crop] * 2], 0)
-    return tf.io.decode_and_crop_jpeg(encoded, area, channels=3, dct_method=DCT)
-
-
-def _crop_with_dct_scaling(
-    encoded: tf.Tensor, shape: tf.Tensor, resize_crop: ResizeCrop, offset: tf.Tensor, ratio: int
-) -> tf.Tensor:
-    """The crop of a JPEG that is too large, after the decoder has divided its sides by `ratio`."""
+    way = tf.reduce_sum(tf.cast(tf.reduce_min(shape) >= tf.constant(bounds), tf.int32))
+    ratio = tf.gather([1, 1, *_DCT_RATIOS], way)
     available = (shape + ratio - 1) // ratio  # The decoder rounds up.
     size = images.resized_shape(shape, resize_crop.resize)
     scale = tf.cast(available, tf.float32) / tf.cast(size, tf.float32)
     corner = tf.cast(images.corner_of(size, resize_crop, offset), tf.float32)
     first, last = tf.unstack(tf.cast(tf.round(tf.stack([corner, corner + resize_crop.crop]) * scale), tf.int32))
-    area = tf.concat([first, last - first], 0)
-    window = tf.io.decode_and_crop_jpeg(encoded, area, channels=3, ratio=ratio, dct_method=DCT)
-    sampled = tf.raw_ops.ResizeBilinear(images=window[None], size=[resize_crop.crop] * 2, half_pixel_centers=True)
-    return tf.cast(tf.round(sampled[0]), tf.uint8)
+    turned = tf.where(way > 0, orientation(encoded), 1)
+    return way, tf.concat([first, last - first], 0), turned
