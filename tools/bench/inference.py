@@ -72,13 +72,13 @@ def latency_suite(directory: pathlib.Path, compressed: pathlib.Path | None) -> S
         Contender(name, functools.partial(make, directory, batch=1, **options), FLOAT32, package, 0, gigabytes)
         for name, (make, options, package) in makers.items()
     ]
-    baseline = "ONNX Runtime, ONNX' LRN"
+    baseline = "ONNX Runtime, ONNX's LRN"
     return Suite("One image; the limit is reading the weights", ours + others, baseline, milliseconds=True)
 
 
 def _onnx_makers() -> dict:
-    """The peers that read ONNX, each with two files: with our form of LRN, and with ONNX' operation."""
-    files = {"our ONNX": "model.onnx", "ONNX' LRN": network.ONNX_LRN}
+    """The peers that read ONNX, each with two files: with our form of LRN, and with ONNX's operation."""
+    files = {"our ONNX": "model.onnx", "ONNX's LRN": network.ONNX_LRN}
     peers = {"ONNX Runtime": (_onnxruntime, "onnxruntime"), "OpenVINO": (_openvino, "openvino")}
     return {
         f"{peer}, {form}": (make, {"file": file}, package)

@@ -57,7 +57,7 @@ def export(directory: pathlib.Path, compared: int) -> None:
     """Exports the network, unless the directory has it from the same source code.
 
     Args:
-        directory: gets all formats, the weights, an ONNX file with ONNX' own LRN operation, and the probabilities of
+        directory: gets all formats, the weights, an ONNX file with ONNX's own LRN operation, and the probabilities of
             the Keras model for the first images.
         compared: how many images.
     """
