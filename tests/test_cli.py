@@ -98,9 +98,10 @@ def test_weights(tmp_path):
     _assert_one_line(run(*arguments, f"--from={tmp_path}/gone.pth"), 1, "weights must be a readable file")
 
 
-# What TensorBoard shows of layers takes longer than one step.
-TRAIN = ["train", "--recipe=demo", "--width=0.0625", "--image_size=67", "--steps=1", "--batch_size=2"]
-TRAIN += ["--layer_summaries_every=0"]
+TRAIN = [
+    "train", "--recipe=demo", "--width=0.0625", "--image_size=67", "--steps=1", "--batch_size=2",
+    "--layer_summaries_every=0",  # What TensorBoard shows of layers takes longer than one step.
+]  # fmt: skip
 
 
 def _image_folder(root, **images):

@@ -64,6 +64,7 @@ def _fast_crop(
         pixels = tf.raw_ops.ResizeBilinear(images=decoded(ratio)[None], size=size, half_pixel_centers=True)
         return tf.cast(tf.round(pixels[0]), tf.uint8)
 
+    # One switch, because each condition costs as much as a dozen small operations.
     ways = [exactly, lambda: decoded(1), *(functools.partial(sampled, ratio) for ratio in _DCT_RATIOS)]
     return upright(tf.switch_case(way, ways), turned)
 
@@ -80,7 +81,6 @@ def _plan(encoded: tf.Tensor, resize_crop: ResizeCrop, offset: tf.Tensor) -> tup
     shape = tf.io.extract_jpeg_shape(encoded)[:2]
     with tf.control_dependencies(check_jpeg(encoded, shape)):
         encoded = tf.identity(encoded)
-    # One switch, because each condition costs as much as a dozen small operations.
     bounds = [resize_crop.resize, resize_crop.resize + 1, *(ratio * resize_crop.resize for ratio in _DCT_RATIOS[1:])]
     way = tf.reduce_sum(tf.cast(tf.reduce_min(shape) >= tf.constant(bounds), tf.int32))
     ratio = tf.gather([1, 1, *_DCT_RATIOS], way)
